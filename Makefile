@@ -1,0 +1,68 @@
+# All the set-up is inside: each target makes .venv/ from requirements.txt first, once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format clean
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+# Jobs call "python": it must be this environment's, and nothing of the user's own may leak into it.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH PYTHONHOME
+
+# The first interpreter of at least Python 3.11 that can make an environment; 3.11 is what the lock was made with.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	"$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; \
+	done; true)
+
+help: ## show the targets
+	@echo "usage: make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(INSTALLED) ## run the whole workflow on the demo's photographs and build the report
+	@start=$$SECONDS; \
+	snakemake demo --cores all --quiet host reason rules; \
+	python scripts/print_minutes.py; \
+	echo "demo: done in $$(((SECONDS - start) / 60)) min $$(((SECONDS - start) % 60)) s; open results/report/index.html"
+
+test: lint ## check the style and run the tests (minutes)
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m "not slow"
+	@echo "test: all passed; what each of them checks is in tests/"
+
+test-slow: $(INSTALLED) ## run the tests that take long
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m slow
+	@echo "test-slow: all passed; what each of them checks is in tests/"
+
+lint: $(INSTALLED) ## check style, types and rules without running anything
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	mypy
+	snakemake --lint
+	@echo "lint: clean; the settings are in pyproject.toml"
+
+format: $(INSTALLED) ## put the code into its standard layout
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile rules
+	@echo "format: done; git diff shows what changed"
+
+clean: ## remove results, logs and caches (not .venv, not resources)
+	rm -rf results logs benchmarks .snakemake .mypy_cache .pytest_cache .ruff_cache
+	@echo "clean: done; make demo makes everything anew"
+
+$(INSTALLED): requirements.txt
+	@if [[ -z "$(PYTHON)" ]]; then \
+		echo "No Python 3.11 or later that can make virtual environments was found." >&2; \
+		echo "On Debian and Ubuntu: sudo apt-get install python3 python3-venv" >&2; \
+		echo "Elsewhere, or if that brings an older one: name one with  make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; \
+		exit 1; \
+	fi
+	@echo "set-up: installing the pinned packages into $(VENV)/ (once; minutes, and 7 GB of disk)"
+	@python -m pip --version >/dev/null 2>&1 && [[ "$$(command -v python)" == "$(CURDIR)/$(VENV)/"* ]] \
+		|| "$(PYTHON)" -m venv --clear "$(VENV)"
+	@python -m pip install --disable-pip-version-check --no-input -r requirements.txt
+	@touch "$@"

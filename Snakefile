@@ -1,0 +1,86 @@
+# The D3S workflow: data sets whose foregrounds and backgrounds are uncorrelated, and what can be learnt from them.
+#
+# One file per stage in rules/; a rule, its script, its log and its benchmark share one name. Settings come from the
+# config (config/config.yaml unless --configfile says otherwise) and reach scripts as arguments only.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A config that is given stands alone: Snakemake would merge it into the default one, and the demo's settings would
+# slip into it unnoticed.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/assets.smk"
+include: "rules/generator.smk"
+include: "rules/foregrounds.smk"
+include: "rules/backgrounds.smk"
+include: "rules/guides.smk"
+include: "rules/images.smk"
+include: "rules/validation.smk"
+include: "rules/classifiers.smk"
+include: "rules/encoders.smk"
+include: "rules/probes.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    demo,
+    guides,
+    images,
+    validation,
+    classifiers,
+    encoders,
+    probes,
+    report,
+
+
+rule demo:
+    default_target: True
+    input:
+        "results/report/index.html",
+
+
+rule guides:
+    input:
+        shards("guides", "train", "val"),
+
+
+rule images:
+    input:
+        shards("images", "train", "val"),
+
+
+rule validation:
+    input:
+        "results/validation/manifest.parquet",
+        "results/tables/counts.csv",
+
+
+rule classifiers:
+    input:
+        "results/tables/classifiers.csv",
+
+
+rule encoders:
+    input:
+        ENCODERS,
+
+
+rule probes:
+    input:
+        "results/tables/probes.csv",
+        "results/tables/spurious.csv",
+
+
+rule report:
+    input:
+        "results/report/index.html",

@@ -1,0 +1,70 @@
+# Classifiers: what pretrained networks make of the guides and the images, and how much the background costs them.
+# Needs val images and guides, weights and the manifest; yields predictions per network and one long table.
+
+
+rule predict_classifier:
+    input:
+        images=shards("images", "val"),
+        images_tars=ancient(shards("images", "val", ending="tar")),
+        guides_tars=ancient(shards("guides", "val", ending="tar")),
+        weights=ancient("resources/models/{classifier}.safetensors"),
+        classes=ancient(CONFIG["tables"]["classes"]),
+    output:
+        "results/classifiers/{classifier}.parquet",
+    log:
+        "logs/predict_classifier/{classifier}.log",
+    benchmark:
+        "benchmarks/predict_classifier/{classifier}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code("predict_classifier"),
+        rows=JUDGING_ROWS,
+        timm_name=classifier_cell("timm_name"),
+        sha256=classifier_cell("sha256"),
+        input_size=classifier_cell("input_size"),
+    shell:
+        'python "$SCRIPTS"/predict_classifier.py --images {input.images_tars} --guides {input.guides_tars}'
+        " --name {wildcards.classifier} --timm-name {params.timm_name} --weights {input.weights}"
+        " --input-size {params.input_size} --classes {input.classes} --rows-digest {params.rows}"
+        f" --batch-size {CONFIG['classifiers']['batch_size']} --device {CONFIG['classifiers']['device']}"
+        " --output {output} --log {log}"
+
+
+rule score_classifiers:
+    input:
+        predictions=expand(
+            "results/classifiers/{classifier}.parquet", classifier=[row["name"] for row in TABLES.classifiers]
+        ),
+        manifest="results/validation/manifest.parquet",
+        classes=ancient(CONFIG["tables"]["classes"]),
+    output:
+        table="results/tables/classifiers.csv",
+        confusion="results/tables/confusion.csv",
+    log:
+        "logs/score_classifiers.log",
+    benchmark:
+        "benchmarks/score_classifiers.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("score_classifiers"),
+        rows=JUDGING_ROWS,
+        seed=CONFIG["seed"],
+        bootstrap=CONFIG["classifiers"]["bootstrap"],
+    shell:
+        'python "$SCRIPTS"/score_classifiers.py --predictions {input.predictions} --manifest {input.manifest}'
+        " --classes {input.classes} --rows-digest {params.rows} --seed {params.seed} --bootstrap {params.bootstrap}"
+        " --output {output.table} --confusion {output.confusion} --log {log}"

@@ -1,0 +1,148 @@
+# What all stages share: the checked config and tables, the slices of them that each job needs, digests of code.
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from d3s.codedigest import code_digest
+from d3s.config import check_config, load_tables
+from d3s.errors import D3SError
+from d3s.models import model_digest
+from d3s.prompts import check_template
+from d3s.tables import slice_digest
+
+try:
+    CONFIG = check_config(config)
+    check_template(CONFIG["prompts"]["template"])
+    TABLES = load_tables(CONFIG)
+    MODEL = CONFIG["generator"]["model"]
+    MODEL_DIGEST = model_digest(MODEL)
+    TOKENIZER_DIGEST = model_digest(MODEL, "tokenizer/")
+except D3SError as error:
+    raise WorkflowError(str(error)) from None
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+SPLITS = ("train", "val")
+SHIFT = CONFIG["shift"]
+BACKGROUNDS = [row["background"] for row in TABLES.backgrounds]
+CHUNKS = sorted({int(row["class_id"]) // CONFIG["classes_per_chunk"] for row in TABLES.classes})
+OBJECTIVES = CONFIG["encoders"]["objectives"]
+SEEDS = CONFIG["encoders"]["seeds"]
+ENCODERS = expand("results/encoders/{objective}/{seed}/encoder.safetensors", objective=OBJECTIVES, seed=SEEDS)
+BACKBONE = next(row["name"] for row in TABLES.classifiers if row["role"] == "backbone")
+SCREEN = next(row["name"] for row in TABLES.classifiers if row["role"] == "screen")
+
+# Commands name "$SCRIPTS", so that they are the same commands in a clone elsewhere. Libraries would take all processors
+# for themselves; how many threads a job computes with is a setting, because it changes the last bits of results.
+shell.prefix(f"export SCRIPTS={shlex.quote(str(SCRIPTS))} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; ")
+
+
+wildcard_constraints:
+    split="train|val",
+    shift=SHIFT,
+    background="|".join(BACKGROUNDS),
+    chunk=r"\d+",
+    objective="|".join(OBJECTIVES),
+    seed=r"\d+",
+    classifier="|".join(row["name"] for row in TABLES.classifiers),
+
+
+def code(script, *plugins):
+    """The digest of a script and of what it imports: a parameter, so that editing either reruns the rule."""
+    try:
+        return code_digest(SCRIPTS / f"{script}.py", plugins)
+    except D3SError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def shards(stage, *splits, ending="digests.json"):
+    """The paths of all shards of a stage; rules depend on the small digest files and take the tars as ancient."""
+    return expand(
+        f"results/{stage}/{{split}}/{SHIFT}/{{background}}/{{chunk}}.{ending}",
+        split=splits,
+        background=BACKGROUNDS,
+        chunk=CHUNKS,
+    )
+
+
+def classes_of(chunk):
+    """The rows of a chunk's classes."""
+    return [row for row in TABLES.classes if int(row["class_id"]) // CONFIG["classes_per_chunk"] == int(chunk)]
+
+
+def class_ids(wildcards):
+    return [int(row["class_id"]) for row in classes_of(wildcards.chunk)]
+
+
+def class_rows(wildcards):
+    return slice_digest(classes_of(wildcards.chunk), ("class_id", "name", "label", "definition"))
+
+
+def exemplars_of(wildcards):
+    """The rows of the exemplars of a chunk."""
+    ids = {row["class_id"] for row in classes_of(wildcards.chunk)}
+    return [row for row in TABLES.exemplars if row["class_id"] in ids]
+
+
+def templates_of(wildcards):
+    """The rows of the templates of a background."""
+    return [row for row in TABLES.templates if row["background"] == wildcards.background]
+
+
+def background_cell(column):
+    """A function that gives a cell of a background's row."""
+
+    def cell(wildcards):
+        return next(row for row in TABLES.backgrounds if row["background"] == wildcards.background)[column]
+
+    return cell
+
+
+def classifier_cell(column, name=None):
+    """A function that gives a cell of a classifier's row: of the one named, or of the wildcard's."""
+
+    def cell(wildcards):
+        wanted = name or wildcards.classifier
+        return next(row for row in TABLES.classifiers if row["name"] == wanted)[column]
+
+    return cell
+
+
+def fetched(kind, paths):
+    """Inputs that exist or that the workflow fetches; a missing file is left to the script, which makes it a row."""
+    assets = {row["file"] for row in TABLES.assets}
+    return [path for path in paths if path and (path in assets or Path(path).exists())]
+
+
+CONTAINERS = CONFIG["containers"]
+
+
+def assets_of(source):
+    return [row for row in TABLES.assets if row["source"] == source]
+
+
+ENCODER = CONFIG["encoders"]
+FROZEN = ENCODER["frozen_stages"] > 0
+
+
+def encoder_pictures(*splits):
+    """What encoders are trained and tested on: activations of the frozen layers where there are any, else pictures."""
+    if FROZEN:
+        return {"activations": "results/encoders/activations.safetensors"}
+    return {
+        "images": shards("images", *splits),
+        "images_tars": ancient(shards("images", *splits, ending="tar")),
+        "guides_tars": ancient(shards("guides", "val", ending="tar")),
+    }
+
+
+def picture_arguments(wildcards, input):
+    """The arguments that name them."""
+    if FROZEN:
+        return f"--activations {input.activations}"
+    return f"--images {input.images_tars}"

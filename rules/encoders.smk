@@ -1,0 +1,128 @@
+# Encoders: a backbone whose features are split into a foreground and a background part, trained under an objective.
+# Needs accepted train images and the backbone's weights; yields one encoder for each (objective, seed) and its features.
+
+
+rule cache_activations:
+    input:
+        images=shards("images", *SPLITS),
+        images_tars=ancient(shards("images", *SPLITS, ending="tar")),
+        guides_tars=ancient(shards("guides", "val", ending="tar")),
+        manifest="results/validation/manifest.parquet",
+        weights=ancient(f"resources/models/{BACKBONE}.safetensors"),
+    output:
+        activations="results/encoders/activations.safetensors",
+        index="results/encoders/activations.parquet",
+    log:
+        "logs/cache_activations.log",
+    benchmark:
+        "benchmarks/cache_activations.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cuda" if ENCODER["gpus"] else "cpu"]
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=ENCODER["gpus"],
+    params:
+        code=code("cache_activations"),
+        timm_name=classifier_cell("timm_name", BACKBONE),
+        sha256=classifier_cell("sha256", BACKBONE),
+        frozen_stages=ENCODER["frozen_stages"],
+        input_size=ENCODER["input_size"],
+    shell:
+        'python "$SCRIPTS"/cache_activations.py --images {input.images_tars} --guides {input.guides_tars}'
+        " --manifest {input.manifest} --weights {input.weights} --timm-name {params.timm_name}"
+        " --frozen-stages {params.frozen_stages} --input-size {params.input_size}"
+        f" --device {ENCODER['device']} --threads 2"
+        " --output {output.activations} --log {log}"
+
+
+rule train_encoder:
+    input:
+        unpack(lambda wildcards: encoder_pictures("train")),
+        manifest="results/validation/manifest.parquet",
+        weights=ancient(f"resources/models/{BACKBONE}.safetensors"),
+    output:
+        weights="results/encoders/{objective}/{seed}/encoder.safetensors",
+        settings="results/encoders/{objective}/{seed}/encoder.json",
+        history="results/encoders/{objective}/{seed}/history.csv",
+    log:
+        "logs/train_encoder/{objective}/{seed}.log",
+    benchmark:
+        "benchmarks/train_encoder/{objective}/{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cuda" if ENCODER["gpus"] else "cpu"]
+    threads: ENCODER["threads"]
+    resources:
+        mem_mb=6000,
+        runtime=120,
+        gpu=ENCODER["gpus"],
+    params:
+        code=lambda wildcards: code("train_encoder", f"d3s.objectives.{wildcards.objective}"),
+        pictures=picture_arguments,
+        timm_name=classifier_cell("timm_name", BACKBONE),
+        sha256=classifier_cell("sha256", BACKBONE),
+        frozen_stages=ENCODER["frozen_stages"],
+        input_size=ENCODER["input_size"],
+        background_fraction=ENCODER["background_fraction"],
+        batch_norm=ENCODER["batch_norm"],
+        steps=ENCODER["steps"],
+        batch_size=ENCODER["batch_size"],
+        warmup_steps=ENCODER["warmup_steps"],
+        warmup_rate=ENCODER["warmup_rate"],
+        rate=ENCODER["rate"],
+        betas=ENCODER["betas"],
+        weight_decay=ENCODER["weight_decay"],
+        head_factor=ENCODER["head_factor"],
+        objective_settings=lambda wildcards: [
+            f"{name}={value}" for name, value in ENCODER["settings"].get(wildcards.objective, {}).items()
+        ],
+        precision=ENCODER["precision"],
+        folder=subpath(output.weights, parent=True),
+    shell:
+        'python "$SCRIPTS"/train_encoder.py {params.pictures} --manifest {input.manifest} --weights {input.weights}'
+        " --timm-name {params.timm_name} --input-size {params.input_size} --frozen-stages {params.frozen_stages}"
+        " --background-fraction {params.background_fraction} --batch-norm {params.batch_norm}"
+        " --objective {wildcards.objective} --set {params.objective_settings} --seed {wildcards.seed}"
+        " --steps {params.steps} --batch-size {params.batch_size} --warmup-steps {params.warmup_steps}"
+        " --warmup-rate {params.warmup_rate} --rate {params.rate} --betas {params.betas}"
+        " --weight-decay {params.weight_decay} --head-factor {params.head_factor} --precision {params.precision}"
+        f" --device {ENCODER['device']} --threads {ENCODER['threads']}"
+        " --output {params.folder} --log {log}"
+
+
+rule extract_features:
+    input:
+        unpack(lambda wildcards: encoder_pictures(*SPLITS)),
+        manifest="results/validation/manifest.parquet",
+        weights="results/encoders/{objective}/{seed}/encoder.safetensors",
+        settings="results/encoders/{objective}/{seed}/encoder.json",
+    output:
+        features="results/encoders/{objective}/{seed}/features.safetensors",
+        index="results/encoders/{objective}/{seed}/features.parquet",
+    log:
+        "logs/extract_features/{objective}/{seed}.log",
+    benchmark:
+        "benchmarks/extract_features/{objective}/{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cuda" if ENCODER["gpus"] else "cpu"]
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=ENCODER["gpus"],
+    params:
+        code=code("extract_features"),
+        pictures=lambda wildcards, input: picture_arguments(wildcards, input)
+        + ("" if FROZEN else f" --guides {input.guides_tars}"),
+        folder=subpath(input.weights, parent=True),
+    shell:
+        'python "$SCRIPTS"/extract_features.py --encoder {params.folder} {params.pictures} --manifest {input.manifest}'
+        f" --device {ENCODER['device']}"
+        " --output {output.features} --log {log}"

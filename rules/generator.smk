@@ -1,0 +1,39 @@
+# The demo's generator: a small latent diffusion model, trained on train-split composites. No part of the demo run: its
+# weights come with the repository (models/demo-generator). `snakemake --cores 2 train_demo_generator` makes them anew.
+# Needs exemplars, templates and the backbone's weights; yields results/generator/, from where they are copied by hand.
+
+
+rule train_demo_generator:
+    input:
+        foregrounds=expand("results/foregrounds/{chunk}.digests.json", chunk=CHUNKS),
+        foregrounds_tars=ancient(expand("results/foregrounds/{chunk}.tar", chunk=CHUNKS)),
+        backgrounds=expand("results/backgrounds/{background}.digests.json", background=BACKGROUNDS),
+        backgrounds_tars=ancient(expand("results/backgrounds/{background}.tar", background=BACKGROUNDS)),
+        perceptual=ancient(f"resources/models/{BACKBONE}.safetensors"),
+        classes_table=ancient(CONFIG["tables"]["classes"]),
+        backgrounds_table=ancient(CONFIG["tables"]["backgrounds"]),
+    output:
+        "results/generator/model/digests.json",
+    log:
+        "logs/train_demo_generator.log",
+    benchmark:
+        "benchmarks/train_demo_generator.tsv"
+    conda:
+        "../envs/diffusion.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=300,
+    params:
+        code=code("train_demo_generator"),
+        rows=slice_digest(TABLES.classes, ("class_id", "label", "definition")),
+        phrases=slice_digest(TABLES.backgrounds, ("background", "phrase")),
+        work="results/generator/states",  # undeclared, so that an interrupted training goes on where it was
+        folder=subpath(output[0], parent=True),
+    shell:
+        'python "$SCRIPTS"/train_demo_generator.py --foregrounds {input.foregrounds_tars}'
+        " --backgrounds {input.backgrounds_tars} --classes-table {input.classes_table}"
+        " --backgrounds-table {input.backgrounds_table} --perceptual {input.perceptual} --work {params.work}"
+        " --output {params.folder} --threads 2 --log {log}"

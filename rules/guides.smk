@@ -1,0 +1,53 @@
+# Guides: an exemplar pasted on a template, with its prompt and noise seed.
+# Needs a chunk's exemplars and a background's templates; yields one shard per (split, shift, background, chunk).
+
+
+rule compose_guides:
+    input:
+        foregrounds="results/foregrounds/{chunk}.digests.json",
+        foregrounds_tar=ancient("results/foregrounds/{chunk}.tar"),
+        backgrounds="results/backgrounds/{background}.digests.json",
+        backgrounds_tar=ancient("results/backgrounds/{background}.tar"),
+        classes=ancient(CONFIG["tables"]["classes"]),
+    output:
+        tar="results/guides/{split}/{shift}/{background}/{chunk}.tar",
+        manifest="results/guides/{split}/{shift}/{background}/{chunk}.parquet",
+        digests="results/guides/{split}/{shift}/{background}/{chunk}.digests.json",
+    log:
+        "logs/compose_guides/{split}/{shift}/{background}/{chunk}.log",
+    benchmark:
+        "benchmarks/compose_guides/{split}/{shift}/{background}/{chunk}.tsv"
+    conda:
+        "../envs/data.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("compose_guides"),
+        classes=class_ids,
+        rows=class_rows,
+        phrase=background_cell("phrase"),
+        revision=background_cell("revision"),
+        per_class=lambda wildcards: CONFIG["images_per_cell"][wildcards.split],
+        seed=CONFIG["seed"],
+        size=CONFIG["guides"]["size"],
+        scale=CONFIG["guides"]["scale"],
+        flip="yes" if CONFIG["guides"]["flip"] else "no",
+        x=CONFIG["guides"]["x"],
+        y=CONFIG["guides"]["y"],
+        prompt=lambda wildcards: CONFIG["prompts"]["template"],  # a function, since its braces are not wildcards
+        negative=lambda wildcards: CONFIG["prompts"]["negative"],
+        model=MODEL,
+        tokenizer=TOKENIZER_DIGEST,
+        on_bad_input=CONFIG["on_bad_input"],
+    shell:
+        'python "$SCRIPTS"/compose_guides.py --foregrounds {input.foregrounds_tar} --backgrounds {input.backgrounds_tar}'
+        " --classes-table {input.classes} --classes {params.classes} --rows-digest {params.rows}"
+        " --split {wildcards.split} --shift {wildcards.shift} --background {wildcards.background}"
+        " --phrase {params.phrase:q} --revision {params.revision} --count {params.per_class} --seed {params.seed}"
+        " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"
+        " --prompt {params.prompt:q} --negative-prompt={params.negative:q} --model {params.model:q}"
+        " --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

@@ -1,0 +1,43 @@
+# Images: what the diffusion model dreams from the guides.
+# Needs the guides and a pinned diffusers model; yields one shard for each shard of guides. Finished images are also kept
+# in the store (an undeclared folder), so that a job that runs again makes only what its recipes did not make before.
+
+
+rule generate_images:
+    input:
+        guides="results/guides/{split}/{shift}/{background}/{chunk}.digests.json",
+        guides_tar=ancient("results/guides/{split}/{shift}/{background}/{chunk}.tar"),
+    output:
+        tar="results/images/{split}/{shift}/{background}/{chunk}.tar",
+        manifest="results/images/{split}/{shift}/{background}/{chunk}.parquet",
+        digests="results/images/{split}/{shift}/{background}/{chunk}.digests.json",
+    log:
+        "logs/generate_images/{split}/{shift}/{background}/{chunk}.log",
+    benchmark:
+        "benchmarks/generate_images/{split}/{shift}/{background}/{chunk}.tsv"
+    conda:
+        "../envs/diffusion.yaml"
+    container:
+        CONTAINERS["cuda" if CONFIG["generator"]["gpus"] else "cpu"]
+    threads: CONFIG["generator"]["threads"]
+    resources:
+        mem_mb=6000,
+        runtime=120,
+        gpu=CONFIG["generator"]["gpus"],
+    params:
+        code=code("generate_images"),
+        model=MODEL,
+        model_digest=MODEL_DIGEST,
+        scheduler=CONFIG["generator"]["scheduler"],
+        steps=CONFIG["generator"]["steps"],
+        strength=CONFIG["generator"]["strength"],
+        guidance=CONFIG["generator"]["guidance"],
+        size=CONFIG["guides"]["size"],
+        dtype=CONFIG["generator"]["dtype"],
+    shell:
+        'python "$SCRIPTS"/generate_images.py --guides {input.guides_tar} --model {params.model:q}'
+        " --model-digest {params.model_digest} --scheduler {params.scheduler} --steps {params.steps}"
+        " --strength {params.strength} --guidance {params.guidance} --size {params.size} --dtype {params.dtype}"
+        f" --batch-size {CONFIG['generator']['batch_size']} --device {CONFIG['generator']['device']}"
+        f" --threads {CONFIG['generator']['threads']} --store {CONFIG['generator']['store']}"
+        " --output {output.tar} --log {log}"

@@ -1,0 +1,70 @@
+# Probes: what can be read out of each part of the features, and what a spurious correlation does to classifiers.
+# Needs all encoders' features and the manifest; yields long tables.
+
+FEATURES = [path.replace("encoder.safetensors", "features.safetensors") for path in ENCODERS]
+
+
+rule fit_probes:
+    input:
+        features=FEATURES,
+        index=[path.replace(".safetensors", ".parquet") for path in FEATURES],
+        settings=[path.replace("features.safetensors", "encoder.json") for path in FEATURES],
+        manifest="results/validation/manifest.parquet",
+    output:
+        probes="results/tables/probes.csv",
+        paired="results/tables/probes_paired.csv",
+        nearest="results/tables/nearest.csv",
+    log:
+        "logs/fit_probes.log",
+    benchmark:
+        "benchmarks/fit_probes.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("fit_probes"),
+        regularisation=CONFIG["probes"]["regularisation"],
+        folds=CONFIG["probes"]["folds"],
+        template_folds=CONFIG["probes"]["template_folds"],
+        permutations=CONFIG["probes"]["permutations"],
+        resamples=CONFIG["probes"]["bootstrap"],
+        seed=CONFIG["seed"],
+    shell:
+        'python "$SCRIPTS"/fit_probes.py --features {input.features} --manifest {input.manifest}'
+        " --regularisation {params.regularisation} --folds {params.folds} --template-folds {params.template_folds}"
+        " --permutations {params.permutations} --resamples {params.resamples} --seed {params.seed}"
+        " --probes {output.probes} --paired {output.paired} --nearest {output.nearest} --log {log}"
+
+
+rule spurious_correlation:
+    input:
+        features=FEATURES,
+        index=[path.replace(".safetensors", ".parquet") for path in FEATURES],
+        settings=[path.replace("features.safetensors", "encoder.json") for path in FEATURES],
+        manifest="results/validation/manifest.parquet",
+    output:
+        "results/tables/spurious.csv",
+    log:
+        "logs/spurious_correlation.log",
+    benchmark:
+        "benchmarks/spurious_correlation.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("spurious_correlation"),
+        regularisation=CONFIG["probes"]["regularisation"],
+        seed=CONFIG["seed"],
+    shell:
+        'python "$SCRIPTS"/spurious_correlation.py --features {input.features} --manifest {input.manifest}'
+        " --regularisation {params.regularisation} --seed {params.seed} --output {output} --log {log}"

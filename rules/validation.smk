@@ -1,0 +1,73 @@
+# Validation: what is wrong with an image, judged by machine; one row per planned image, none lost.
+# Needs images and guides, the screen's weights; yields screens per shard, the manifest and its counts.
+
+JUDGING_ROWS = slice_digest(TABLES.classes, ("class_id", "name", "imagenet_indices"))
+
+
+rule screen_images:
+    input:
+        images="results/images/{split}/{shift}/{background}/{chunk}.digests.json",
+        images_tar=ancient("results/images/{split}/{shift}/{background}/{chunk}.tar"),
+        guides_tar=ancient("results/guides/{split}/{shift}/{background}/{chunk}.tar"),
+        weights=ancient(f"resources/models/{SCREEN}.safetensors"),
+        classes=ancient(CONFIG["tables"]["classes"]),
+    output:
+        "results/validation/screens/{split}/{shift}/{background}/{chunk}.parquet",
+    log:
+        "logs/screen_images/{split}/{shift}/{background}/{chunk}.log",
+    benchmark:
+        "benchmarks/screen_images/{split}/{shift}/{background}/{chunk}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code("screen_images"),
+        rows=JUDGING_ROWS,
+        classifier=SCREEN,
+        timm_name=classifier_cell("timm_name", SCREEN),
+        sha256=classifier_cell("sha256", SCREEN),
+        input_size=classifier_cell("input_size", SCREEN),
+        min_contrast=CONFIG["screens"]["min_contrast"],
+        min_probability=CONFIG["screens"]["min_probability"],
+    shell:
+        'python "$SCRIPTS"/screen_images.py --images {input.images_tar} --guides {input.guides_tar}'
+        " --classifier {params.classifier} --timm-name {params.timm_name} --weights {input.weights}"
+        " --input-size {params.input_size} --classes {input.classes} --rows-digest {params.rows}"
+        " --min-contrast {params.min_contrast} --min-probability {params.min_probability}"
+        f" --batch-size {CONFIG['screens']['batch_size']} --device {CONFIG['screens']['device']}"
+        " --output {output} --log {log}"
+
+
+rule build_manifest:
+    input:
+        images=shards("images", *SPLITS),
+        images_tars=ancient(shards("images", *SPLITS, ending="tar")),
+        screens=shards("validation/screens", *SPLITS, ending="parquet"),
+    output:
+        manifest="results/validation/manifest.parquet",
+        csv="results/validation/manifest.csv",
+        counts="results/tables/counts.csv",
+    log:
+        "logs/build_manifest.log",
+    benchmark:
+        "benchmarks/build_manifest.tsv"
+    conda:
+        "../envs/data.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("build_manifest"),
+        duplicate_distance=CONFIG["screens"]["duplicate_distance"],
+    shell:
+        'python "$SCRIPTS"/build_manifest.py --images {input.images_tars} --screens {input.screens}'
+        " --duplicate-distance {params.duplicate_distance} --output {output.manifest} --csv {output.csv}"
+        " --counts {output.counts} --log {log}"

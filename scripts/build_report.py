@@ -1,0 +1,63 @@
+"""Build the report: one HTML page that needs no other file and no network, made from the tables of results.
+
+Tables that don't exist, or have no rows, are allowed: their sections say so.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from d3s import cli
+from d3s.report import TEMPLATE, Sources, render
+from d3s.shards import write_text
+
+log = logging.getLogger(__name__)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--manifest", type=Path, help="manifest of all images (Parquet)")
+    parser.add_argument("--counts", type=Path, help="CSV of counts by status")
+    parser.add_argument("--classifiers", type=Path, help="CSV of classifier accuracy by background")
+    parser.add_argument("--probes", type=Path, help="CSV of probe accuracy")
+    parser.add_argument("--probes-paired", type=Path, help="CSV of paired differences to the erm objective")
+    parser.add_argument("--spurious", type=Path, help="CSV of the spurious correlation study")
+    parser.add_argument("--nearest", type=Path, help="CSV of nearest neighbours: measure, value, n")
+    parser.add_argument(
+        "--figures", nargs="*", type=Path, default=[], help="figures (.svg or .png), named by their stem"
+    )
+    parser.add_argument("--contact-sheet-data", type=Path, help="JSON that draw_contact_sheet.py wrote")
+    parser.add_argument("--settings", type=Path, help="the merged config (JSON)")
+    parser.add_argument("--sources", type=Path, help="registry of sources with their licences (CSV)")
+    parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help="benchmark files, or folders of them")
+    parser.add_argument("--judge", help="classifier whose accuracy leads the page (default: the last by name)")
+    parser.add_argument("--template", type=Path, default=TEMPLATE, help="Jinja template of the page")
+    parser.add_argument("--output", type=Path, required=True, help="the page (.html)")
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write the page."""
+    given = Sources(
+        manifest=args.manifest,
+        counts=args.counts,
+        classifiers=args.classifiers,
+        probes=args.probes,
+        probes_paired=args.probes_paired,
+        spurious=args.spurious,
+        nearest=args.nearest,
+        figures=args.figures,
+        contact_sheet=args.contact_sheet_data,
+        settings=args.settings,
+        sources=args.sources,
+        benchmarks=args.benchmarks,
+        judge=args.judge,
+    )
+    page = render(given, args.template)
+    write_text(args.output, page)
+    log.info("%s written (%.1f MB): open it in a browser", args.output, len(page.encode()) / 1e6)
+
+
+if __name__ == "__main__":
+    cli.run(parse, main)

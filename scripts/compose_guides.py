@@ -1,0 +1,81 @@
+"""Compose the guides of one shard: exemplars pasted on templates, with their prompts and noise seeds."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from d3s import cli
+from d3s.composition import PlacementRanges
+from d3s.errors import D3SError
+from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
+from d3s.prompts import check_template, load_token_counter
+from d3s.shards import TarReader, write_shard
+from d3s.tables import check_slice, read_table
+
+log = logging.getLogger("d3s")
+
+
+def parse() -> argparse.Namespace:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--foregrounds", type=Path, required=True, help="tar of the chunk's exemplars")
+    parser.add_argument("--backgrounds", type=Path, required=True, help="tar of the background's templates")
+    parser.add_argument("--classes-table", type=Path, required=True)
+    parser.add_argument("--classes", type=int, nargs="+", required=True, help="class ids of the chunk")
+    parser.add_argument("--rows-digest", help="digest of the class rows that this run was planned with")
+    parser.add_argument("--split", choices=("train", "val"), required=True)
+    parser.add_argument("--shift", required=True)
+    parser.add_argument("--background", required=True)
+    parser.add_argument("--phrase", required=True, help="the background's words in the prompt")
+    parser.add_argument("--revision", type=int, required=True, help="the background's revision")
+    parser.add_argument("--count", type=int, required=True, help="images per class")
+    parser.add_argument("--seed", type=int, required=True, help="root seed")
+    parser.add_argument("--size", type=int, required=True, help="side in pixels")
+    parser.add_argument("--scale", type=float, nargs=2, required=True, help="range of the exemplar's longer side")
+    parser.add_argument("--flip", choices=("yes", "no"), required=True)
+    parser.add_argument("--x", type=float, nargs=2, required=True, help="range of places in the free width")
+    parser.add_argument("--y", type=float, nargs=2, required=True, help="range of places in the free height")
+    parser.add_argument("--prompt", required=True, help="template with {class}, {definition}, {background}")
+    parser.add_argument("--negative-prompt", default="")
+    parser.add_argument("--model", type=Path, required=True, help="model whose tokenizer limits the prompt")
+    parser.add_argument("--on-bad-input", choices=("keep", "fail"), default="keep")
+    parser.add_argument("--output", type=Path, required=True, help="the shard's tar")
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    classes = [row for row in read_table(args.classes_table, "classes") if int(row["class_id"]) in args.classes]
+    check_slice(classes, ("class_id", "name", "label", "definition"), args.rows_digest, args.classes_table)
+    check_template(args.prompt)
+    count, limit = load_token_counter(args.model)
+    plan = ShardPlan(args.split, args.shift, args.background, args.phrase, args.revision, args.count, args.seed)
+    with TarReader(args.foregrounds) as exemplar_tar, TarReader(args.backgrounds) as template_tar:
+        material = Material(
+            pd.read_parquet(args.foregrounds.with_suffix(".parquet")),
+            exemplar_tar,
+            pd.read_parquet(args.backgrounds.with_suffix(".parquet")),
+            template_tar,
+        )
+        manifest, members = compose_shard(
+            plan,
+            classes,
+            material,
+            PlacementRanges(tuple(args.scale), args.flip == "yes", tuple(args.x), tuple(args.y)),
+            PromptSettings(args.prompt, args.negative_prompt, count, limit),
+            args.size,
+        )
+    manifest["shard"] = str(args.output)
+    bad = manifest[manifest["status"] != "ok"]
+    for reason, rows in bad.groupby("reason"):
+        log.warning("%d guides can't be made: %s", len(rows), reason)
+    if len(bad) and args.on_bad_input == "fail":
+        raise D3SError(f"{len(bad)} guides can't be made", "mend what the log names, or set on_bad_input: keep")
+    if len(bad) == len(manifest):
+        raise D3SError(f"no guide of {args.output} can be made", "the log names the reasons")
+    write_shard(args.output, manifest, members)
+    log.info("%d guides, %d refused", len(manifest) - len(bad), len(bad))
+
+
+if __name__ == "__main__":
+    cli.run(parse, main)

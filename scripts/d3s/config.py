@@ -1,0 +1,138 @@
+"""The config: checked by a closed schema and against its tables before any job starts."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from d3s.errors import D3SError
+from d3s.tables import Row, read_table
+
+SCHEMA_FILE = Path(__file__).with_name("config_schema.yaml")
+
+
+def load_schema() -> dict[str, Any]:
+    """The config's schema, as a mapping."""
+    schema: dict[str, Any] = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    return schema
+
+
+def with_defaults(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of ``given`` in which every key that is left out has the schema's default, at every depth."""
+    filled = dict(given)
+    for name, rule in schema.get("properties", {}).items():
+        if name not in filled and "default" in rule:
+            filled[name] = rule["default"]
+        if isinstance(filled.get(name), dict):
+            filled[name] = with_defaults(filled[name], rule)
+    return filled
+
+
+def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate a config and fill in its defaults.
+
+    Raises:
+        D3SError: naming the key, what is wrong with it and what it should be.
+    """
+    schema = load_schema()
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(given), key=lambda error: list(map(str, error.absolute_path))
+    )
+    if errors:
+        raise _explain(errors[0], schema)
+    config = with_defaults(given, schema)
+    for low, high in (config["guides"][name] for name in ("scale", "x", "y")):
+        if low > high:
+            raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
+    if config["backgrounds"]["size"] < config["guides"]["size"]:
+        raise D3SError(
+            "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"
+        )
+    return config
+
+
+def _explain(error: ValidationError, schema: Mapping[str, Any]) -> D3SError:
+    where = ": ".join(str(part) for part in error.absolute_path)
+    prefix = f"config, {where}" if where else "config"
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(known)}"
+        return D3SError(f"{prefix}: unknown key {unknown[0]!r}", hint)
+    if error.validator == "required":
+        return D3SError(f"{prefix}: {error.message}", "add it to the config")
+    described = error.schema.get("description", "")
+    meaning = f" ({described})" if described else ""
+    return D3SError(
+        f"{prefix}: {error.message}{meaning}", "correct it; the rules are in scripts/d3s/config_schema.yaml"
+    )
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a config, checked against each other."""
+
+    classes: list[Row]
+    exemplars: list[Row]
+    backgrounds: list[Row]
+    templates: list[Row]
+    classifiers: list[Row]
+    sources: list[Row]
+    assets: list[Row]
+
+
+def load_tables(config: Mapping[str, Any]) -> Tables:
+    """Read all tables and check that they fit together.
+
+    Raises:
+        D3SError: naming the table and the row: an unknown class, background or source; a class without exemplars; a
+            background without templates; paths that lead out of the project.
+    """
+    paths = config["tables"]
+    read = {kind: read_table(path, kind) for kind, path in paths.items() if path}
+    tables = Tables(**{kind: read.get(kind, []) for kind in Tables.__annotations__})
+    _check_links(tables.exemplars, "class_id", tables.classes, paths["exemplars"], paths["classes"])
+    _check_links(tables.templates, "background", tables.backgrounds, paths["templates"], paths["backgrounds"])
+    for row in tables.classes:
+        if not any(other["class_id"] == row["class_id"] for other in tables.exemplars):
+            raise D3SError(
+                f"the class {row['name']!r} ({row['class_id']}) has no exemplars",
+                f"add rows for it to {paths['exemplars']}, or remove it from {paths['classes']}",
+            )
+    for row in tables.backgrounds:
+        if not any(other["background"] == row["background"] for other in tables.templates):
+            raise D3SError(
+                f"the background {row['background']!r} has no templates",
+                f"add rows for it to {paths['templates']}, or remove it from {paths['backgrounds']}",
+            )
+    names = [row["name"] for row in tables.classes]
+    for name in names:
+        if names.count(name) > 1:
+            raise D3SError(f"two classes are named {name!r} in {paths['classes']}", "give each class a name of its own")
+    for row in tables.assets:
+        if Path(row["file"]).is_absolute() or ".." in Path(row["file"]).parts or ".." in Path(row["member"]).parts:
+            raise D3SError(f"{paths['assets']}: {row['file']!r} leads out of the project", "use a path inside it")
+    if tables.assets:
+        _check_links(tables.assets, "source", tables.sources, paths["assets"], paths["sources"])
+    for role in ("backbone", "screen", "judge"):
+        if sum(row["role"] == role for row in tables.classifiers) != 1:
+            raise D3SError(
+                f"{paths['classifiers']} must name exactly one classifier for the role {role!r}",
+                "one network has one role: backbone, screen and judge",
+            )
+    return tables
+
+
+def _check_links(rows: list[Row], column: str, targets: list[Row], table: str, target_table: str) -> None:
+    known = [row[column] for row in targets]
+    for row in rows:
+        if row[column] not in known:
+            near = difflib.get_close_matches(row[column], known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"add it to {target_table}"
+            raise D3SError(f"{table}: {column} {row[column]!r} is not in {target_table}", hint)

@@ -1,0 +1,407 @@
+"""Training of the demo's generator: a VAE, then a text-conditional denoiser in its latent space.
+
+Everything random is drawn from (seed, stage, step), so a run that was interrupted goes on exactly as it would have.
+States are safetensors files; nothing is pickled.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from d3s.generator_data import CompositeSource, draw_composite, prompt_of, to_samples
+from d3s.identity import seed as hashed_seed
+from d3s.shards import whole_file, write_json
+
+Terms = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the generator is trained; one instance describes one run to the byte.
+
+    Attributes:
+        size: side of the pictures in pixels.
+        crop: side of the crops that the VAE is trained on.
+        vae_steps, vae_batch, vae_rate: steps, pictures per step and peak learning rate of the VAE.
+        pool: composites whose latents the denoiser is trained on.
+        unet_steps, unet_batch, unet_rate: the same for the denoiser and its text encoder.
+        latest_step: noise levels are mostly drawn below this one of 1000, which is all that image-to-image at the
+            demo's strength ever sees; a tenth is drawn above it.
+        ema: decay of the weights' moving average, which is what is published.
+        seed: root of every random draw.
+    """
+
+    size: int = 128
+    crop: int = 64
+    vae_steps: int = 4400
+    vae_batch: int = 8
+    vae_rate: float = 1.0e-3
+    pool: int = 8192
+    unet_steps: int = 4500
+    unet_batch: int = 16
+    unet_rate: float = 6e-4
+    latest_step: int = 600
+    ema: float = 0.998
+    seed: int = 0
+
+
+def build_vae() -> AutoencoderKL:
+    """A VAE of 1.4 M parameters: factor 4, eight latent channels, no attention (128 px is 32 x 32 latents).
+
+    With four channels, colours were lost within the minutes of training that a CPU affords.
+    """
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 48, 96),
+        layers_per_block=1,
+        latent_channels=8,
+        norm_num_groups=16,
+        sample_size=128,
+        mid_block_add_attention=False,
+    )
+
+
+def build_unet() -> UNet2DConditionModel:
+    """A denoiser of 11 M parameters; attention at 8 x 8 only, where it is cheap on a CPU."""
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=8,
+        out_channels=8,
+        cross_attention_dim=128,
+        attention_head_dim=4,
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        norm_num_groups=16,
+        block_out_channels=(48, 96, 224),
+        layers_per_block=1,
+    )
+
+
+def build_text_encoder(vocabulary: int, end_token: int) -> CLIPTextModel:
+    """A two-layer CLIP text encoder of width 128."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary,
+            hidden_size=128,
+            intermediate_size=256,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=32,
+            projection_dim=128,
+            bos_token_id=end_token - 1,
+            eos_token_id=end_token,
+            pad_token_id=end_token,
+        )
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule, with velocity prediction (Salimans and Ho 2022), as Stable Diffusion 2 has."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="v_prediction",
+    )
+
+
+def build_tokenizer(texts: Iterable[str], folder: Path, length: int = 32) -> CLIPTokenizer:
+    """Learn a byte-pair vocabulary from the prompts' words; it still spells any other word letter by letter."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    model = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
+    model.normalizer = normalizers.Lowercase()
+    model.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=1400,
+        show_progress=False,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        special_tokens=[],
+    )
+    model.train_from_iterator(sorted(texts), trainer)
+    state = json.loads(model.to_str())["model"]
+    tokens = [t for t, _ in sorted(state["vocab"].items(), key=lambda item: item[1])]
+    tokens += sorted({letter + "</w>" for letter in alphabet} - set(tokens))
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True, exist_ok=True)
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in state["merges"]]
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    return CLIPTokenizer(
+        vocab=str(folder / "vocab.json"),
+        merges=str(folder / "merges.txt"),
+        model_max_length=length,
+        pad_token="<|endoftext|>",
+    )
+
+
+class PerceptualLoss(nn.Module):
+    """Distance of two pictures in a classifier's feature maps, each normalised over channels (as LPIPS, unweighted)."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        features = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(0, 1, 2))
+        features.load_state_dict(load_file(weights), strict=False)
+        self.features = features.eval().requires_grad_(False)
+
+    def forward(self, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            wanted = self.features(target)
+        distances = [
+            (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean()
+            for a, b in zip(self.features(made), wanted, strict=True)
+        ]
+        return torch.stack(distances).sum()
+
+
+class Stage:
+    """One resumable training stage: models, an optimiser, a cosine schedule with warm-up, and a moving average.
+
+    Args:
+        name: of the state file in ``folder``.
+        models: what is trained, by name.
+        rate: peak learning rate.
+        steps: length of the schedule.
+        ema: decay of the moving average.
+        seed: root seed; step ``n`` draws from ``hash(seed, name, n)``.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, models: dict[str, nn.Module], rate: float, steps: int, ema: float, seed: int
+    ) -> None:
+        self.file = folder / f"{name}.safetensors"
+        self.name, self.steps, self.ema, self.seed, self.done = name, steps, ema, seed, 0
+        self.parameters = {f"{m}.{n}": p for m, model in models.items() for n, p in model.named_parameters()}
+        self.average = {key: p.detach().clone() for key, p in self.parameters.items()}
+        self.optimiser = torch.optim.AdamW(
+            list(self.parameters.values()), lr=rate, betas=(0.9, 0.99), weight_decay=0.01
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._factor)
+        self.history: list[dict[str, float]] = []
+        if self.file.exists():
+            self._load()
+
+    def _factor(self, step: int) -> float:
+        warm = min(1.0, (step + 1) / 100)
+        return warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(step, self.steps) / self.steps)))
+
+    def run(
+        self, step: Callable[[np.random.Generator, torch.Generator], Terms], log: Callable[[str], None], every: int = 50
+    ) -> None:
+        """Train to the end, saving the state about every two minutes."""
+        saved = started = time.monotonic()
+        first = self.done
+        sums: dict[str, float] = {}
+        while self.done < self.steps:
+            root = hashed_seed(self.seed, self.name, self.done)
+            terms = step(np.random.default_rng(root), torch.Generator().manual_seed(root))
+            terms["loss"].backward()
+            nn.utils.clip_grad_norm_(list(self.parameters.values()), 1.0)
+            self.optimiser.step()
+            self.optimiser.zero_grad(set_to_none=True)
+            self.schedule.step()
+            self.done += 1
+            decay = min(self.ema, (1 + self.done) / (10 + self.done))
+            with torch.no_grad():
+                for key, parameter in self.parameters.items():
+                    self.average[key].lerp_(parameter, 1 - decay)
+            for key, value in terms.items():
+                sums[key] = sums.get(key, 0.0) + float(value.detach())
+            if self.done % every == 0:
+                means = {key: value / every for key, value in sums.items()}
+                sums = {}
+                self.history.append({"step": self.done, **means})
+                left = (time.monotonic() - started) / (self.done - first) * (self.steps - self.done)
+                shown = ", ".join(f"{key} {value:.4f}" for key, value in means.items())
+                log(f"{self.name}: step {self.done} of {self.steps}, {shown}, {left / 60:.1f} min left")
+            if time.monotonic() - saved > 120 or self.done == self.steps:
+                self.save()
+                saved = time.monotonic()
+
+    def use_average(self) -> None:
+        """Put the moving average into the models: that is what is published."""
+        with torch.no_grad():
+            for key, parameter in self.parameters.items():
+                parameter.copy_(self.average[key])
+
+    def save(self) -> None:
+        """Keep all that the next step depends on."""
+        state = {f"model.{k}": p.detach() for k, p in self.parameters.items()}
+        state |= {f"average.{k}": p for k, p in self.average.items()}
+        for key, parameter in self.parameters.items():
+            moments = self.optimiser.state.get(parameter, {})
+            state |= {f"{kind}.{key}": moments[kind] for kind in ("exp_avg", "exp_avg_sq") if kind in moments}
+        with whole_file(self.file) as temporary:
+            save_file(
+                {k: v.contiguous() for k, v in state.items()},
+                temporary,
+                metadata={"done": str(self.done), "history": json.dumps(self.history)},
+            )
+
+    def _load(self) -> None:
+        from safetensors import safe_open
+
+        with safe_open(self.file, "pt") as file:
+            metadata = file.metadata()
+        state = load_file(self.file)
+        self.done, self.history = int(metadata["done"]), json.loads(metadata["history"])
+        with torch.no_grad():
+            for key, parameter in self.parameters.items():
+                parameter.copy_(state[f"model.{key}"])
+                self.average[key].copy_(state[f"average.{key}"])
+                if f"exp_avg.{key}" in state:
+                    self.optimiser.state[parameter] = {
+                        "step": torch.tensor(float(self.done)),
+                        "exp_avg": state[f"exp_avg.{key}"],
+                        "exp_avg_sq": state[f"exp_avg_sq.{key}"],
+                    }
+        self.schedule.last_epoch = self.done
+        for group, base in zip(self.optimiser.param_groups, self.schedule.base_lrs, strict=True):
+            group["lr"] = base * self._factor(self.done)
+
+
+def _opponents(x: torch.Tensor) -> torch.Tensor:
+    """Red against green and blue against yellow (N x 2 x H/4 x W/4): what is left of colours without brightness."""
+    small = F.avg_pool2d(x, 4)
+    red, green, blue = small.unbind(dim=1)
+    return torch.stack([red - green, blue - (red + green) / 2], dim=1)
+
+
+def train_vae(
+    source: CompositeSource,
+    settings: TrainingSettings,
+    perceptual: PerceptualLoss,
+    folder: Path,
+    log: Callable[[str], None],
+) -> AutoencoderKL:
+    """Train the VAE on crops of composites: L1, perceptual distance and a faint Kullback-Leibler term.
+
+    The published ``scaling_factor`` gives latents of unit variance, measured on composites.
+    """
+    torch.manual_seed(hashed_seed(settings.seed, "vae.init") % 2**32)
+    vae = build_vae()
+    stage = Stage(folder, "vae", {"vae": vae}, settings.vae_rate, settings.vae_steps, settings.ema, settings.seed)
+
+    def step(rng: np.random.Generator, noise: torch.Generator) -> Terms:
+        pictures = []
+        for _ in range(settings.vae_batch):
+            samples = to_samples(draw_composite(source, rng, settings.size).image)
+            top, left = (int(rng.integers(settings.size - settings.crop + 1)) for _ in range(2))
+            # Most colours of these photographs lie between blue and yellow. Exchanged channels make all axes equally
+            # common; without them, a VAE of this size learns no red and no green in the time that it has.
+            channels = rng.permutation(3) if rng.random() < 0.6 else np.arange(3)
+            pictures.append(samples[channels, top : top + settings.crop, left : left + settings.crop])
+        x = torch.from_numpy(np.stack(pictures))
+        posterior = vae.encode(x).latent_dist
+        made = vae.decode(posterior.sample(generator=noise)).sample
+        l1 = F.l1_loss(made, x)
+        distance = perceptual(made, x)
+        kl = posterior.kl().mean() / posterior.mean[0].numel()
+        colour = F.mse_loss(_opponents(made), _opponents(x))
+        # Features hardly see colour and L1 forgives what few pixels have, so colour needs a term of its own; the last
+        # term centres the latents, which the denoiser's noise schedule takes to be of zero mean and unit variance.
+        loss = l1 + 0.06 * distance + 4.0 * colour + 3e-4 * kl
+        return {"loss": loss, "l1": l1, "perceptual": distance, "colour": colour, "kl": kl}
+
+    stage.run(step, log)
+    stage.use_average()
+    vae.eval()
+    rng = np.random.default_rng(hashed_seed(settings.seed, "vae.scale"))
+    sample = torch.from_numpy(
+        np.stack([to_samples(draw_composite(source, rng, settings.size).image) for _ in range(64)])
+    )
+    with torch.no_grad():
+        spread = vae.encode(sample).latent_dist.mean.std().item()
+    vae.register_to_config(scaling_factor=round(1.0 / spread, 5))
+    write_json(folder / "vae.history.json", stage.history)
+    return vae
+
+
+def train_denoiser(
+    source: CompositeSource, settings: TrainingSettings, vae: AutoencoderKL, folder: Path, log: Callable[[str], None]
+) -> tuple[UNet2DConditionModel, CLIPTextModel, CLIPTokenizer]:
+    """Train the denoiser and the text encoder together on latents of a pool of composites."""
+    words = [f"a photo of a {label}, {text}" for label, text in zip(source.labels, source.definitions, strict=True)]
+    tokenizer = build_tokenizer([*words, *source.phrases], folder / "tokenizer_source")
+    torch.manual_seed(hashed_seed(settings.seed, "unet.init") % 2**32)
+    unet, scheduler = build_unet(), build_scheduler()
+    text_encoder = build_text_encoder(len(tokenizer), tokenizer.eos_token_id)
+    latents, shown = _latent_pool(source, settings, vae, folder, log)
+    stage = Stage(
+        folder,
+        "denoiser",
+        {"unet": unet, "text_encoder": text_encoder},
+        settings.unet_rate,
+        settings.unet_steps,
+        settings.ema,
+        settings.seed,
+    )
+
+    def step(rng: np.random.Generator, noise: torch.Generator) -> Terms:
+        picked = rng.integers(len(latents), size=settings.unet_batch)
+        x = latents[torch.from_numpy(picked)].float()
+        prompts = [prompt_of(source, shown[i], rng) for i in picked]
+        tokens = tokenizer(prompts, padding="max_length", max_length=32, truncation=True, return_tensors="pt")
+        below = rng.integers(0, settings.latest_step, size=len(picked))
+        above = rng.integers(settings.latest_step, 1000, size=len(picked))
+        t = torch.from_numpy(np.where(rng.random(len(picked)) < 0.9, below, above))
+        e = torch.randn(x.shape, generator=noise)
+        noisy = scheduler.add_noise(x, e, t)
+        target = scheduler.get_velocity(x, e, t)
+        made = unet(noisy, t, text_encoder(tokens.input_ids)[0]).sample
+        return {"loss": F.mse_loss(made, target)}
+
+    stage.run(step, log)
+    stage.use_average()
+    write_json(folder / "denoiser.history.json", stage.history)
+    return unet.eval(), text_encoder.eval(), tokenizer
+
+
+def _latent_pool(
+    source: CompositeSource, settings: TrainingSettings, vae: AutoencoderKL, folder: Path, log: Callable[[str], None]
+) -> tuple[torch.Tensor, list]:
+    """Latents (N x 8 x 32 x 32, half precision, unit variance) of the pool, and what each composite shows."""
+    file, shown, parts = folder / "pool.safetensors", [], []
+    known = load_file(file)["latents"] if file.exists() else None
+    for start in range(0, settings.pool, 64):
+        composites = [
+            draw_composite(source, np.random.default_rng(hashed_seed(settings.seed, "pool", i)), settings.size)
+            for i in range(start, min(start + 64, settings.pool))
+        ]
+        shown += composites
+        if known is None:
+            x = torch.from_numpy(np.stack([to_samples(composite.image) for composite in composites]))
+            with torch.no_grad():
+                parts.append((vae.encode(x).latent_dist.mean * vae.config.scaling_factor).half())
+            if start % 2048 == 0:
+                log(f"pool: {start} of {settings.pool} composites encoded")
+    if known is None:
+        known = torch.cat(parts).contiguous()  # convolutions leave channels last, which the format refuses
+        with whole_file(file) as temporary:
+            save_file({"latents": known}, temporary)
+    return known, shown

@@ -1,0 +1,145 @@
+"""The manifest of the data set: one row per planned image, with all that was found out about it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from d3s.errors import D3SError
+
+IDENTITY = [
+    "sample",
+    "split",
+    "shift",
+    "class_id",
+    "class_name",
+    "background",
+    "index",
+    "revision",
+    "matched_set",
+    "exemplar",
+    "split_group",
+    "template",
+    "template_group",
+    "prompt",
+    "seed",
+    "recipe",
+    "guide_digest",
+    "image_digest",
+    "shard",
+    "member",
+]
+"""Columns taken from the manifests of the image shards."""
+SCREENS = ["brightness", "contrast", "dhash", "guide_distance", "classifier", "super_top1", "super_probability"]
+"""Columns taken from the screens, beside status and reason."""
+VERDICTS = ["verified_by", "accepted", "set_complete"]
+ORDER = ["split", "shift", "class_id", "index", "revision", "background", "sample"]
+"""Rows are sorted by these; near-duplicates are told in this order too: the first one stays."""
+ALIKE = ["split", "shift", "class_id", "background"]
+"""Images are compared only where all of these are equal: members of a matched set, which differ in their background,
+share exemplar and placement and are meant to be similar."""
+SET = ["split", "shift", "class_id", "index", "revision"]
+"""What the images of a matched set share; its backgrounds are those of equal split, shift and revision."""
+
+
+def join_screens(images: pd.DataFrame, screens: pd.DataFrame) -> pd.DataFrame:
+    """Give each planned image what screening found.
+
+    Args:
+        images: rows of all image shards, with the columns of ``IDENTITY``.
+        screens: rows of all tables of screens.
+
+    Returns:
+        The columns of ``IDENTITY``, status, reason and the columns of ``SCREENS``, sorted by ``ORDER``.
+
+    Raises:
+        D3SError: a sample stands twice, an image has no screens, or screens are of another image.
+    """
+    for table, what in ((images, "image shards"), (screens, "tables of screens")):
+        twice = sorted(table.loc[table["sample"].duplicated(), "sample"])
+        if twice:
+            raise D3SError(
+                f"{len(twice)} samples stand twice in the {what}, such as {twice[0]}",
+                "give each shard once; if each was, delete them and run the workflow again",
+            )
+    for one, other, problem in (
+        (images, screens, "images have no screens"),
+        (screens, images, "screens belong to no image"),
+    ):
+        alone = sorted(set(one["sample"]) - set(other["sample"]))
+        if alone:
+            raise D3SError(
+                f"{len(alone)} {problem}, such as {alone[0]}",
+                "give the screens of just these image shards (rule screen_images makes them)",
+            )
+    found = screens[["sample", "status", "reason", *SCREENS, "image_digest"]]
+    joined = images[IDENTITY].merge(
+        found.rename(columns={"image_digest": "screened"}), on="sample", how="left", validate="one_to_one"
+    )
+    stale = joined["screened"].fillna("") != joined["image_digest"].fillna("")
+    if stale.any():
+        samples = joined.loc[stale, "sample"]
+        raise D3SError(
+            f"the screens of {len(samples)} images are of other pixels, such as {samples.iloc[0]}",
+            "the images were made again since: run screen_images for their shards",
+        )
+    return joined.drop(columns="screened").sort_values(ORDER, ignore_index=True)
+
+
+def mark_near_duplicates(table: pd.DataFrame, distance: int) -> pd.DataFrame:
+    """Reject images whose hash is within ``distance`` bits (of 64) of one before them that stays.
+
+    Only images that are otherwise fine are compared, and only those alike in ``ALIKE``. Those rejected here don't
+    reject others, so that a chain of small differences doesn't empty a class.
+    """
+    table = table.copy()
+    for _, group in table[table["status"] == "ok"].groupby(ALIKE, sort=True):
+        kept: list[int] = []
+        hashes = np.array([int(text, 16) for text in group["dhash"]], dtype=np.uint64)
+        for place, row in enumerate(group.index):
+            bits = np.bitwise_count(hashes[kept] ^ hashes[place])
+            if bits.size and bits.min() <= distance:
+                nearest = int(bits.argmin())
+                other = table.at[group.index[kept[nearest]], "sample"]
+                table.at[row, "status"] = "near_duplicate"
+                table.at[row, "reason"] = f"its hash is within {int(bits[nearest])} of 64 bits of that of {other}"
+            else:
+                kept.append(place)
+    return table
+
+
+def build_manifest(images: pd.DataFrame, screens: pd.DataFrame, duplicate_distance: int) -> pd.DataFrame:
+    """The manifest: no row is lost, each has its verdict.
+
+    Args:
+        images: as ``join_screens``.
+        screens: as ``join_screens``.
+        duplicate_distance: as ``mark_near_duplicates``.
+
+    Returns:
+        One row per planned image. ``verified_by`` is ``model`` where a classifier judged and ``none`` elsewhere;
+        ``accepted`` is true where the status is ``ok``; ``set_complete`` where every background of the matched set has
+        an accepted image.
+
+    Raises:
+        D3SError: what ``join_screens`` raises.
+    """
+    table = mark_near_duplicates(join_screens(images, screens), duplicate_distance)
+    table["verified_by"] = np.where(table["classifier"].notna(), "model", "none")
+    table["accepted"] = table["status"] == "ok"
+    backgrounds = table.groupby(["split", "shift", "revision"])["background"].transform("nunique")
+    accepted = table["background"].where(table["accepted"])
+    table["set_complete"] = accepted.groupby([table[name] for name in SET]).transform("nunique") == backgrounds
+    return table[[*IDENTITY, "status", "reason", *SCREENS, *VERDICTS]]
+
+
+def count_statuses(manifest: pd.DataFrame) -> pd.DataFrame:
+    """How many images of each class and background have each status, in the long form of ``counts.csv``."""
+    keys = ["split", "background", "class_id", "class_name", "status"]
+    return manifest.groupby(keys, sort=True, dropna=False).size().rename("n").reset_index()
+
+
+def gather(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table of the rows of many; those without rows have no say in its types."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled or list(tables[:1]), ignore_index=True)

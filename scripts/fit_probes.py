@@ -1,0 +1,98 @@
+"""Fit linear probes to the features of every encoder, and compare the objectives with plain training.
+
+Writes three long tables: every probe, paired differences from erm, and how near val images lie to train images.
+"""
+
+import argparse
+import logging
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from d3s import cli
+from d3s.errors import D3SError
+from d3s.features import Features, read_features, read_manifest
+from d3s.probes import (
+    BASELINE,
+    Outcome,
+    Outcomes,
+    ProbeSettings,
+    nearest_table,
+    paired_table,
+    probe_encoder,
+    score_table,
+)
+from d3s.shards import write_table
+
+
+def parse() -> argparse.Namespace:
+    parser = cli.parser(__doc__)
+    default = ProbeSettings()
+    parser.add_argument("--features", type=Path, nargs="+", required=True, help="features of all encoders")
+    parser.add_argument("--manifest", type=Path, required=True, help="the manifest of images (.parquet)")
+    parser.add_argument("--regularisation", type=float, default=default.regularisation, help="C of the L2 penalty")
+    parser.add_argument("--folds", type=int, default=default.folds, help="at most so many folds of split groups")
+    parser.add_argument("--template-folds", type=int, default=default.template_folds, help="and of template groups")
+    parser.add_argument("--permutations", type=int, default=default.permutations, help="refits for the chance level")
+    parser.add_argument("--resamples", type=int, default=default.resamples, help="of the bootstrap")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of folds, permutations and bootstrap")
+    parser.add_argument("--probes", type=Path, required=True, help="probes.csv, written")
+    parser.add_argument("--paired", type=Path, required=True, help="probes_paired.csv, written")
+    parser.add_argument("--nearest", type=Path, required=True, help="nearest.csv, written")
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    settings = ProbeSettings(
+        regularisation=args.regularisation,
+        folds=args.folds,
+        template_folds=args.template_folds,
+        permutations=args.permutations,
+        seed=args.seed,
+        resamples=args.resamples,
+    )
+    manifest = read_manifest(args.manifest)
+    encoders = sorted(
+        (read_features(path, manifest) for path in args.features), key=lambda found: (found.objective, found.seed)
+    )
+    names = [(found.objective, found.seed) for found in encoders]
+    if len(set(names)) != len(names):
+        raise D3SError("two feature files have one objective and seed", "give each encoder's features once")
+    exemplars = _same_rows(encoders)
+    outcomes: Outcomes = {}
+    # One process per encoder, each on one thread: the result does not depend on how many run at once.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(min(args.threads, len(encoders)), mp_context=context) as pool:
+        found = pool.map(_probe, encoders, [settings] * len(encoders))
+        for name, result in zip(names, cli.progress(found, len(names), "encoders"), strict=True):
+            logging.getLogger(__name__).info("%s, seed %d: done", *name)
+            outcomes[name] = result
+    write_table(args.probes, score_table(outcomes, exemplars, settings))
+    write_table(args.paired, paired_table(outcomes, exemplars, settings))
+    baseline = [features for features in encoders if features.objective == BASELINE] or encoders
+    write_table(args.nearest, nearest_table(baseline[0]))
+
+
+def _same_rows(encoders: list[Features]) -> dict[str, np.ndarray]:
+    """The exemplars of the rows that all encoders are tried on; pairing needs them to be the same rows."""
+    for dataset in ("images_val", "guides_val"):
+        first = encoders[0].rows[dataset]["sample"].tolist()
+        for other in encoders[1:]:
+            if other.rows[dataset]["sample"].tolist() != first:
+                raise D3SError(
+                    f"{dataset} of {other.objective}, seed {other.seed}, holds other samples than that of "
+                    f"{encoders[0].objective}, seed {encoders[0].seed}",
+                    "extract the features of all encoders again from one manifest: snakemake probes",
+                )
+    rows = encoders[0].rows
+    return {name: rows[f"{name}_val"]["exemplar"].to_numpy() for name in ("images", "guides")}
+
+
+def _probe(features: Features, settings: ProbeSettings) -> dict[tuple[str, str, str, str], Outcome]:
+    return probe_encoder(features, settings)
+
+
+if __name__ == "__main__":
+    cli.run(parse, main)

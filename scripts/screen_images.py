@@ -1,0 +1,86 @@
+"""Screen the images of one shard: a row for each, with a status, a reason and what was measured."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from d3s import cli
+from d3s.classifiers import Classifier
+from d3s.devices import choose_device
+from d3s.errors import D3SError
+from d3s.screening import Judge, ScreenSettings, screen
+from d3s.shards import TarReader, write_table
+from d3s.superclasses import read_super_classes
+from d3s.weights import load_classifier
+
+
+def parse() -> argparse.Namespace:
+    """The arguments of this script."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--images", type=Path, required=True, help="tar shard of images, its manifest beside it")
+    parser.add_argument("--guides", type=Path, required=True, help="tar shard of the guides they were made from")
+    parser.add_argument("--output", type=Path, required=True, help="table of screens to write (Parquet)")
+    parser.add_argument("--classifier", help="name of the classifier that judges; without it, none does")
+    parser.add_argument("--timm-name", help="timm's name of it")
+    parser.add_argument("--weights", type=Path, help="its weights (safetensors)")
+    parser.add_argument("--input-size", type=int, help="side of its inputs in pixels")
+    parser.add_argument("--classes", type=Path, help="table of classes")
+    parser.add_argument("--rows-digest", help="digest of what is used of it when the job was planned")
+    parser.add_argument("--min-contrast", type=float, default=0.02, help="least contrast (white is 1)")
+    parser.add_argument(
+        "--min-probability", type=float, default=0.1, help="least probability of its class if not first"
+    )
+    parser.add_argument("--batch-size", type=int, default=16, help="images per call of the classifier")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    return parser.parse_args()
+
+
+def load_judge(args: argparse.Namespace, total: int) -> Judge | None:
+    """The classifier that the arguments name, if any; ``total`` images at most are shown to it."""
+    if not args.classifier:
+        return None
+    if not (args.timm_name and args.weights and args.input_size and args.classes):
+        raise D3SError(
+            "--classifier stands without all of --timm-name, --weights, --input-size and --classes",
+            "give all five, or none of them to screen without a classifier",
+        )
+    classes, device = read_super_classes(args.classes, args.rows_digest), choose_device(args.device)
+    model = load_classifier(args.timm_name, args.weights).to(device)
+    classifier = Classifier(model, args.input_size, args.batch_size, device)
+    return Judge(
+        args.classifier,
+        dict(zip(classes.ids, classes.names, strict=True)),
+        lambda images: map(classes.sums, classifier.probabilities(cli.progress(images, total, "images"))),
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read the shard, screen it, write the table."""
+    cli.set_threads(args.threads)
+    rows = pd.read_parquet(args.images.with_suffix(".parquet"))
+    members = pd.read_parquet(args.guides.with_suffix(".parquet"), columns=["sample", "member"])
+    where = dict(zip(members["sample"], members["member"], strict=True))
+    missing = sorted(set(rows["sample"]) - set(where))
+    if missing:
+        raise D3SError(
+            f"{args.guides} has no guide for {len(missing)} of the samples of {args.images}, such as {missing[0]}",
+            "give the guides that the images were made from, or make the images again",
+        )
+    with TarReader(args.images) as images, TarReader(args.guides) as guides:
+        table = screen(
+            rows,
+            images.read,
+            lambda sample: guides.read(where[sample]),
+            ScreenSettings(args.min_contrast, args.min_probability),
+            load_judge(args, len(rows)),
+        )
+    write_table(args.output, table)
+    counts = table["status"].value_counts().sort_index()
+    summary = ", ".join(f"{status} {n}" for status, n in counts.items())
+    logging.getLogger(__name__).info("%d rows: %s", len(table), summary or "none")
+
+
+if __name__ == "__main__":
+    cli.run(parse, main)

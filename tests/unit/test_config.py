@@ -1,0 +1,121 @@
+"""The config: closed, with defaults, and checked against its tables before any job starts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from d3s.config import check_config, load_schema, load_tables, with_defaults
+from d3s.errors import D3SError
+from tiny import ROOT, make_tiny_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = make_tiny_project(tmp_path_factory.mktemp("tiny") / "project")
+    return yaml.safe_load(path.read_text())
+
+
+def demo() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+def test_the_demo_config_and_its_tables_are_valid() -> None:
+    tables = load_tables(check_config(demo()))
+    assert len(tables.classes) >= 8
+    assert len(tables.backgrounds) >= 6
+    for row in tables.classes:
+        own = [other for other in tables.exemplars if other["class_id"] == row["class_id"]]
+        assert len({other["split_group"] for other in own}) >= 9, row["name"]
+        assert {other["split"] for other in own} == {"train", "val"}
+
+
+def test_split_groups_of_the_demo_do_not_cross_splits() -> None:
+    splits: dict[tuple[str, str], set[str]] = {}
+    for row in load_tables(check_config(demo())).exemplars:
+        splits.setdefault((row["class_id"], row["split_group"]), set()).add(row["split"])
+    assert all(len(found) == 1 for found in splits.values())
+
+
+def test_every_optional_key_has_a_default() -> None:
+    def walk(schema: dict[str, Any], where: str) -> list[str]:
+        missing = []
+        for name, rule in schema.get("properties", {}).items():
+            optional = name not in schema.get("required", [])
+            if optional and "default" not in rule:
+                missing.append(f"{where}{name}")
+            missing += walk(rule, f"{where}{name}.")
+        return missing
+
+    assert walk(load_schema(), "") == []
+
+
+def test_defaults_are_valid_values() -> None:
+    smallest = {"tables": demo()["tables"], "generator": {"model": "m"}}
+    filled = with_defaults(smallest, load_schema())
+    assert check_config(filled) == filled
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("generator", "strenght", 0.5, "did you mean 'strength'"),
+        ("generator", "strength", 1.5, "1.5 is greater than the maximum"),
+        ("guides", "size", 100, "not a multiple of 8"),
+        ("guides", "scale", [0.8, 0.2], "runs backwards"),
+        ("backgrounds", "field_of_view", 120, "120 is greater"),
+        ("images_per_cell", "train", 0, "less than the minimum"),
+        ("generator", "dtype", "float8", "is not one of"),
+    ],
+)
+def test_mistakes_are_named_with_a_remedy(section: str, key: str, value: object, message: str) -> None:
+    config = demo()
+    config[section][key] = value
+    with pytest.raises(D3SError, match=message):
+        check_config(config)
+
+
+def test_an_unknown_section_is_named() -> None:
+    with pytest.raises(D3SError, match="did you mean 'guides'"):
+        check_config(demo() | {"guide": {}})
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "message"),
+    [
+        ("exemplars.csv", "ball0,0,", "ball0,9,", "class_id '9' is not in"),
+        ("templates.csv", "grass0,grass,", "grass0,gras,", "did you mean 'grass'"),
+        ("classes.csv", "1,box,box", "1,ball,box", "two classes are named 'ball'"),
+        ("classes.csv", "class_id,name", "class_id,nam", "did you mean 'name'"),
+        ("exemplars.csv", "ball1,", "ball0,", "stands in line"),
+    ],
+)
+def test_tables_are_checked_against_each_other(
+    project: dict[str, Any], tmp_path: Path, table: str, old: str, new: str, message: str
+) -> None:
+    config = check_config(project)
+    name = table.removesuffix(".csv")
+    text = Path(config["tables"][name]).read_text().replace(old, new, 1)
+    (tmp_path / table).write_text(text)
+    config["tables"] = config["tables"] | {name: str(tmp_path / table)}
+    with pytest.raises(D3SError, match=message):
+        load_tables(config)
+
+
+@pytest.mark.parametrize(
+    ("table", "keep", "message"),
+    [
+        ("exemplars", lambda line: not line.startswith("box"), "the class 'box' .* has no exemplars"),
+        ("templates", lambda line: not line.startswith("sand"), "the background 'sand' has no templates"),
+    ],
+)
+def test_classes_and_backgrounds_without_pictures_are_named(
+    project: dict[str, Any], tmp_path: Path, table: str, keep: Any, message: str
+) -> None:
+    config = check_config(project)
+    lines = Path(config["tables"][table]).read_text().splitlines()
+    (tmp_path / "table.csv").write_text("\n".join(filter(keep, lines)))
+    config["tables"] = config["tables"] | {table: str(tmp_path / "table.csv")}
+    with pytest.raises(D3SError, match=message):
+        load_tables(config)

@@ -1,0 +1,128 @@
+"""Generation: each image from its recipe alone, in any batch, reused from the store."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from d3s.errors import D3SError
+from d3s.generation import make_images, plan_recipes
+from d3s.generator import Generator, Request, Sampling
+from d3s.imageio import encode_png, image_digest
+from d3s.shards import TarReader, write_tar
+from d3s.store import ImageStore
+from tiny import draw_ground, make_tiny_generator
+
+SETTINGS: dict[str, str | int | float] = {
+    "scheduler": "DDIMScheduler",
+    "steps": 4,
+    "strength": 0.5,
+    "guidance": 2.0,
+    "size": 32,
+    "dtype": "float32",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "generator"
+    make_tiny_generator(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generator(model: Path) -> Generator:
+    return Generator(model, Sampling("DDIMScheduler", 4, 0.5, 2.0), 32, "float32", 4, "cpu")
+
+
+def requests(count: int) -> list[Request]:
+    ground = draw_ground((60, 150, 60), 0).resize((32, 32))
+    return [Request(ground, "a ball, on grass", "", seed) for seed in range(count)]
+
+
+def test_an_image_is_the_same_alone_and_in_any_batch(generator: Generator) -> None:
+    together = generator.generate(requests(4))
+    alone = generator.generate(requests(3)[2:])
+    assert image_digest(alone[0]) == image_digest(together[2])
+    assert together[0].size == (32, 32)
+
+
+def test_seed_and_prompt_change_the_image(generator: Generator) -> None:
+    first, second = generator.generate(requests(2))
+    assert image_digest(first) != image_digest(second)
+    request = requests(1)[0]
+    other = generator.generate([Request(request.guide, "a box, on sand", "", request.seed)])[0]
+    assert image_digest(other) != image_digest(first)
+
+
+def test_the_first_timestep_follows_from_strength_and_steps(model: Path) -> None:
+    demo = Generator(model, Sampling("DDIMScheduler", 20, 0.55, 2.0), 32, "float32", 1, "cpu")
+    assert demo.first_timestep() == (501, 11)
+
+
+def test_an_unknown_scheduler_is_a_clear_error(model: Path) -> None:
+    with pytest.raises(D3SError, match="no scheduler 'Nonsense'"):
+        Generator(model, Sampling("Nonsense", 4, 0.5, 2.0), 32, "float32", 1, "cpu")
+
+
+def guides(folder: Path, count: int) -> tuple[pd.DataFrame, TarReader]:
+    picture = draw_ground((60, 150, 60), 1).resize((32, 32))
+    names = [f"s{number}.png" for number in range(count)]
+    write_tar(folder / "guides.tar", [(name, encode_png(picture)) for name in names])
+    table = pd.DataFrame(
+        {
+            "sample": [name.removesuffix(".png") for name in names],
+            "guide_digest": image_digest(picture),
+            "prompt": "a ball, on grass",
+            "negative_prompt": "",
+            "seed": np.arange(count),
+            "shard": "guides.tar",
+            "member": names,
+            "status": "ok",
+            "reason": "",
+        }
+    )
+    return table, TarReader(folder / "guides.tar")
+
+
+def test_only_what_the_store_lacks_is_made(tmp_path: Path, generator: Generator) -> None:
+    table, tar = guides(tmp_path, 5)
+    calls = []
+
+    def load() -> Generator:
+        calls.append("load")
+        return generator
+
+    first, members = make_images(
+        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test"
+    )
+    assert len(members) == 3
+    assert (first["image_digest"] != "").all()
+    again, same = make_images(
+        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test"
+    )
+    assert same == members
+    assert again.equals(first)
+    assert calls == ["load"]  # the second time, nothing had to be made
+    make_images(plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test")
+    assert len(calls) == 2
+
+
+def test_a_changed_setting_changes_every_recipe(tmp_path: Path) -> None:
+    table, _ = guides(tmp_path, 3)
+    before = plan_recipes(table, "digest", SETTINGS)["recipe"]
+    after = plan_recipes(table, "digest", SETTINGS | {"strength": 0.75})["recipe"]
+    other = plan_recipes(table, "other weights", SETTINGS)["recipe"]
+    assert not set(before) & set(after)
+    assert not set(before) & set(other)
+
+
+def test_rows_without_a_guide_stay_rows(tmp_path: Path, generator: Generator) -> None:
+    table, tar = guides(tmp_path, 2)
+    table.loc[1, ["status", "reason", "member"]] = ["no_exemplar", "class ball has none", ""]
+    done, members = make_images(
+        plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), lambda: generator, 2, "test"
+    )
+    assert list(done["status"]) == ["ok", "no_exemplar"]
+    assert len(members) == 1

@@ -1,0 +1,99 @@
+"""Training of the demo's generator: resumable with the same result, on the train split's pictures alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from d3s.generator_data import CompositeSource, draw_composite, prompt_of, to_samples
+from d3s.generator_training import Stage, build_text_encoder, build_tokenizer, build_unet, build_vae
+from tiny import draw_ground, draw_object
+
+
+def stage(folder: Path) -> tuple[Stage, torch.nn.Linear]:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    return Stage(folder, "toy", {"model": model}, rate=0.05, steps=12, ema=0.9, seed=1), model
+
+
+def train(toy: Stage, model: torch.nn.Linear, until: int = 12) -> None:
+    def step(rng: np.random.Generator, noise: torch.Generator) -> dict[str, torch.Tensor]:
+        if toy.done == until:
+            raise KeyboardInterrupt
+        x = torch.randn(8, 3, generator=noise)
+        return {"loss": (model(x) - x.sum(dim=1, keepdim=True) * float(rng.random())).square().mean()}
+
+    toy.run(step, lambda message: None, every=4)
+    toy.use_average()
+
+
+def test_an_interrupted_stage_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    whole, model = stage(tmp_path / "whole")
+    train(whole, model)
+    broken, half = stage(tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, half, until=7)
+    broken.save()
+    resumed, again = stage(tmp_path / "broken")
+    assert resumed.done == 7
+    train(resumed, again)
+    assert torch.equal(model.weight, again.weight)
+
+
+@pytest.fixture(scope="module")
+def source() -> CompositeSource:
+    return CompositeSource(
+        [[draw_object(0, 0)], [draw_object(1, 0)]],
+        [[draw_ground((60, 150, 60), 0).resize((40, 40))], [draw_ground((210, 180, 120), 0).resize((40, 40))]],
+        ["ball", "box"],
+        ["a round thing", "a thing with corners"],
+        ["on grass", "on sand"],
+    )
+
+
+def test_a_composite_depends_on_its_random_numbers_alone(source: CompositeSource) -> None:
+    first, second = (draw_composite(source, np.random.default_rng(5), 32) for _ in range(2))
+    assert first.image.tobytes() == second.image.tobytes()
+    assert draw_composite(source, np.random.default_rng(6), 32).image.tobytes() != first.image.tobytes()
+
+
+def test_prompts_name_what_the_composite_shows(source: CompositeSource) -> None:
+    rng = np.random.default_rng(0)
+    composite = draw_composite(source, rng, 32)
+    prompts = {prompt_of(source, composite, rng) for _ in range(200)}
+    label, phrase = source.labels[composite.class_number], source.phrases[composite.background_number]
+    definition = source.definitions[composite.class_number]
+    assert prompts == {
+        "",
+        f"a photo, {phrase}",
+        f"a photo of a {label}",
+        f"a photo of a {label}, {phrase}",
+        f"a photo of a {label}, {definition}, {phrase}",
+    }
+
+
+def test_samples_are_scaled_to_one() -> None:
+    white = to_samples(Image.new("RGB", (4, 6), (255, 0, 127)))
+    assert white.shape == (3, 6, 4)
+    assert white[:, 0, 0].tolist() == pytest.approx([1.0, -1.0, -0.0039], abs=1e-3)
+
+
+def test_the_parts_fit_together_and_the_weights_stay_small(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(["a photo of a ball, on grass"], tmp_path)
+    parts = [build_vae(), build_unet(), build_text_encoder(len(tokenizer), tokenizer.eos_token_id)]
+    assert 2 * sum(p.numel() for part in parts for p in part.parameters()) < 32_000_000  # bytes, in half precision
+    vae, unet, text_encoder = parts
+    latents = vae.encode(torch.zeros(1, 3, 128, 128)).latent_dist.mean
+    assert latents.shape == (1, unet.config.in_channels, 32, 32)
+    words = tokenizer(["a ball"], padding="max_length", max_length=32, return_tensors="pt").input_ids
+    made = unet(latents, torch.tensor([500]), text_encoder(words)[0]).sample
+    assert made.shape == latents.shape
+
+
+def test_the_tokenizer_knows_its_words_and_spells_others(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(["a photo of a ball, on grass"], tmp_path)
+    assert tokenizer.tokenize("a ball, on grass") == ["a</w>", "ball</w>", ",</w>", "on</w>", "grass</w>"]
+    spelt = tokenizer("zebra ßé").input_ids
+    assert tokenizer.unk_token_id not in spelt[1:-1]

@@ -1,0 +1,120 @@
+"""Guides: every choice comes from identities, and sets match across backgrounds."""
+
+import pandas as pd
+import pytest
+
+from d3s.backgrounds import ViewSettings
+from d3s.composition import PlacementRanges
+from d3s.exemplars import prepare_exemplars
+from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
+from d3s.shards import TarReader, write_shard
+from d3s.tables import Row
+from d3s.templates import prepare_templates
+from tiny import BACKGROUNDS, draw_ground, draw_object
+
+CLASSES: list[Row] = [
+    {"class_id": "0", "name": "ball", "label": "ball", "definition": "a round thing", "imagenet_indices": "1"},
+    {"class_id": "1", "name": "box", "label": "box", "definition": "", "imagenet_indices": "2"},
+]
+RANGES = PlacementRanges((0.4, 0.8), True, (0, 1), (0, 1))
+PROMPTS = PromptSettings("a photo of a {class}, {definition}, {background}", "", lambda text: len(text.split()), 77)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Material]:
+    folder = tmp_path_factory.mktemp("material")
+    exemplars: list[Row] = []
+    for class_id in (0, 1):
+        for number in range(4):
+            path = folder / f"{class_id}-{number}.png"
+            draw_object(class_id, number).save(path)
+            split = "train" if number < 2 else "val"
+            exemplars.append(
+                {
+                    "exemplar": path.stem,
+                    "class_id": str(class_id),
+                    "split_group": "",
+                    "split": split,
+                    "image": str(path),
+                    "mask": "",
+                }
+            )
+    write_shard(folder / "fg.tar", *prepare_exemplars(exemplars, 40, 8, 0, 0.3, 1))
+    found = {}
+    for name, colour in BACKGROUNDS.items():
+        rows: list[Row] = []
+        for number in range(6):
+            path = folder / f"{name}{number}.png"
+            draw_ground(colour, number).save(path)
+            split = "train" if number < 3 else "val"
+            rows.append(
+                {
+                    "template_source": path.stem,
+                    "background": name,
+                    "kind": "photo",
+                    "split": split,
+                    "file": str(path),
+                    "yaw_start": "",
+                    "exposure": "",
+                }
+            )
+        write_shard(folder / f"{name}.tar", *prepare_templates(rows, ViewSettings(1, 1, 75, (0,), 32)))
+        found[name] = Material(
+            pd.read_parquet(folder / "fg.parquet"),
+            TarReader(folder / "fg.tar"),
+            pd.read_parquet(folder / f"{name}.parquet"),
+            TarReader(folder / f"{name}.tar"),
+        )
+    return found
+
+
+def compose(
+    material: Material, background: str = "grass", count: int = 5, revision: int = 0, classes: list[Row] = CLASSES
+) -> pd.DataFrame:
+    plan = ShardPlan("train", "background", background, f"on {background}", revision, count, 7)
+    table, _ = compose_shard(plan, classes, material, RANGES, PROMPTS, 32)
+    return table.set_index("sample")
+
+
+def test_every_sample_has_a_row_and_a_guide(material: dict[str, Material]) -> None:
+    plan = ShardPlan("val", "background", "grass", "on grass", 0, 3, 7)
+    table, members = compose_shard(plan, CLASSES, material["grass"], RANGES, PROMPTS, 32)
+    assert list(table["status"]) == ["ok"] * 6
+    assert [name for name, _ in members] == list(table["member"])
+    assert table["sample"].is_unique
+    assert table["prompt"][0] == "a photo of a ball, a round thing, on grass"
+    assert table["prompt"][5] == "a photo of a box, on grass"
+
+
+def test_matched_sets_differ_in_the_background_alone(material: dict[str, Material]) -> None:
+    grass, sand = compose(material["grass"]), compose(material["sand"], "sand")
+    same = ["matched_set", "exemplar", "seed", "scale", "flip", "x", "y"]
+    assert grass[same].to_numpy().tolist() == sand[same].to_numpy().tolist()
+    assert not set(grass["guide_digest"]) & set(sand["guide_digest"])
+
+
+def test_more_images_or_classes_change_no_earlier_sample(material: dict[str, Material]) -> None:
+    few = compose(material["grass"], count=2, classes=CLASSES[:1])
+    many = compose(material["grass"], count=6)
+    assert many.loc[few.index].equals(few)
+
+
+def test_a_revision_makes_fresh_samples_in_sets_of_their_own(material: dict[str, Material]) -> None:
+    before, after = compose(material["grass"]), compose(material["grass"], revision=1)
+    assert not set(before["seed"]) & set(after["seed"])
+    assert not set(before["matched_set"]) & set(after["matched_set"])
+
+
+def test_exemplars_and_templates_stay_in_their_split(material: dict[str, Material]) -> None:
+    table = compose(material["grass"], count=20)
+    assert set(table["exemplar"]) == {"0-0", "0-1", "1-0", "1-1"}
+    assert set(table["template"]) == {"grass0", "grass1", "grass2"}
+
+
+def test_a_class_without_usable_exemplars_keeps_its_rows(material: dict[str, Material]) -> None:
+    lonely = [*CLASSES, {"class_id": "7", "name": "cone", "label": "cone", "definition": "", "imagenet_indices": "3"}]
+    table = compose(material["grass"], count=2, classes=lonely)
+    bad = table[table["class_id"] == 7]
+    assert list(bad["status"]) == ["no_exemplar"] * 2
+    assert bad["reason"].str.contains("cone").all()
+    assert (table[table["class_id"] != 7]["status"] == "ok").all()

@@ -1,0 +1,54 @@
+"""Models are pinned by the digests of all their files, and never pickles."""
+
+from pathlib import Path
+
+import pytest
+
+from d3s.errors import D3SError
+from d3s.models import PINS, check_model, model_digest, pin_model
+from d3s.shards import write_json
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "unet" / "weights.safetensors").write_bytes(b"weights")
+    (tmp_path / "tokenizer" / "vocab.json").write_text("{}")
+    write_json(tmp_path / PINS, pin_model(tmp_path))
+    return tmp_path
+
+
+def test_a_pinned_model_passes(model: Path) -> None:
+    check_model(model)
+    assert model_digest(model) != model_digest(model, "tokenizer/")
+
+
+def test_other_weights_are_noticed(model: Path) -> None:
+    (model / "unet" / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(D3SError, match=r"weights\.safetensors differs from its pin"):
+        check_model(model)
+
+
+def test_missing_and_additional_files_are_noticed(model: Path) -> None:
+    (model / "unet" / "more.json").write_text("{}")
+    with pytest.raises(D3SError, match="is not pinned"):
+        check_model(model)
+    (model / "unet" / "more.json").unlink()
+    (model / "unet" / "weights.safetensors").unlink()
+    with pytest.raises(D3SError, match="is missing"):
+        check_model(model)
+
+
+def test_a_pickle_is_refused(model: Path) -> None:
+    (model / "unet" / "weights.bin").write_bytes(b"")
+    with pytest.raises(D3SError, match="is a pickle"):
+        check_model(model)
+
+
+def test_a_model_without_pins_says_how_to_pin_it(tmp_path: Path) -> None:
+    with pytest.raises(D3SError, match=r"pin_model\.py"):
+        model_digest(tmp_path)
+    with pytest.raises(D3SError, match=r"model_index\.json"):
+        pin_model(tmp_path)

@@ -1,0 +1,156 @@
+"""Objectives: their terms, and whether the Wasserstein penalty measures dependence."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from d3s.encoder import Encoded
+from d3s.errors import D3SError
+from d3s.objective import Labels, Objective, Shape, build_objective
+from d3s.objectives.wasserstein import Critic, WassersteinSettings, dependency, gradient_penalty, standardise
+
+SHAPE = Shape(foreground=24, background=16, classes=4, backgrounds=3)
+
+
+def build(name: str, **chosen: object) -> Objective:
+    return build_objective(name, SHAPE, chosen, seed=0)
+
+
+def batch(draws: torch.Generator, leak: float, number: int = 64) -> tuple[Encoded, Labels]:
+    """Features that show their own label, and the other one as strongly as ``leak`` says."""
+    labels = Labels(torch.randint(4, (number,), generator=draws), torch.randint(3, (number,), generator=draws))
+    foreground, background = (torch.randn(number, size, generator=draws) for size in (24, 16))
+    foreground[:, :12] += leak * (labels.background[:, None] - 1.0)
+    background[:, :8] += leak * (labels.klass[:, None] - 1.5)
+    logits = [torch.randn(number, size, generator=draws) for size in (4, 3)]
+    return Encoded(foreground, background, *logits), labels
+
+
+def test_erm_is_two_cross_entropies() -> None:
+    draws = torch.Generator().manual_seed(0)
+    encoded, labels = batch(draws, 0.0)
+    erm = build("erm")
+    terms = erm.step(encoded, labels, draws, warm=False)
+    assert set(terms) == {"loss", "class_entropy", "background_entropy"}
+    expected = nn.functional.cross_entropy(encoded.class_logits, labels.klass)
+    expected += nn.functional.cross_entropy(encoded.background_logits, labels.background)
+    assert torch.isclose(terms["loss"], expected)
+    assert erm.inner_steps == 0
+    assert not list(erm.parameters())
+    with pytest.raises(ValueError, match="no networks"):
+        erm.inner_step(encoded, labels, draws)
+
+
+def test_the_loss_is_the_sum_of_its_terms_and_the_warm_up_has_no_penalty() -> None:
+    draws = torch.Generator().manual_seed(0)
+    encoded, labels = batch(draws, 1.0)
+    objective = build("wasserstein")
+    warm = objective.step(encoded, labels, draws, warm=True)
+    terms = objective.step(encoded, labels, draws, warm=False)
+    assert set(terms) - set(warm) == {"foreground_dependency", "background_dependency"}
+    for found in (warm, terms):
+        assert math.isclose(sum(v.item() for k, v in found.items() if k != "loss"), found["loss"].item(), rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", ["none", "batch"])
+def test_the_penalty_is_near_zero_without_dependence_and_clearly_positive_with_it(scaling: str) -> None:
+    def measured(leak: float) -> float:
+        objective = build("wasserstein", scaling=scaling, critic_rate=5e-3, label_fraction=0.5)
+        optimiser = torch.optim.Adam(objective.parameters(), lr=objective.inner_rate, betas=(0.0, 0.9))
+        draws = torch.Generator().manual_seed(1)
+        for _ in range(60):
+            optimiser.zero_grad()
+            objective.inner_step(*batch(draws, leak), draws)["loss"].backward()
+            optimiser.step()
+        with torch.no_grad():
+            return objective.penalty(*batch(draws, leak, 4000), draws)["foreground_dependency"].item()
+
+    assert abs(measured(0.0)) < 0.1
+    assert measured(2.0) > 0.5
+
+
+def test_the_encoder_step_lowers_the_dependence_through_the_features() -> None:
+    objective = build("wasserstein")
+    draws = torch.Generator().manual_seed(0)
+    encoded, labels = batch(draws, 1.0)
+    features = encoded.background.requires_grad_()
+    objective.penalty(encoded._replace(background=features), labels, draws)["background_dependency"].backward()
+    assert features.grad is not None
+    assert features.grad.abs().sum() > 0
+
+
+def test_the_interpolation_weight_is_drawn_once_per_sample() -> None:
+    seen = []
+
+    class Recorder(Critic):
+        def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+            seen.append(pairs.detach())
+            return super().forward(pairs)
+
+    draws = torch.Generator().manual_seed(0)
+    critic = Recorder(8, 3, WassersteinSettings(), draws)
+    real, mixed = (torch.randn(5, 10, generator=draws) for _ in range(2))
+    weights = torch.rand(5, generator=draws)
+    gradient_penalty(critic, real, mixed, weights)
+    along = (seen[0] - mixed) / (real - mixed)
+    assert torch.allclose(along, weights[:, None].expand(5, 10), atol=1e-4)
+
+
+def test_the_gradient_penalty_is_the_squared_distance_from_slope_one() -> None:
+    critic = Critic(2, 1, WassersteinSettings(), torch.Generator().manual_seed(0))
+    linear = nn.Linear(3, 1)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[2.0, 1.0, 2.0]]))  # slope 3
+    critic.layers = nn.Sequential(linear)
+    real, mixed = torch.randn(4, 3), torch.randn(4, 3)
+    assert torch.isclose(gradient_penalty(critic, real, mixed, torch.rand(4)), torch.tensor(4.0))
+
+
+def test_the_critic_s_widths_halve_down_to_one() -> None:
+    critic = Critic(100, 5, WassersteinSettings(label_fraction=0.2), torch.Generator())
+    widths = [layer.out_features for layer in critic.layers if isinstance(layer, nn.Linear)]
+    assert widths == [60, 30, 15, 7, 3, 1]
+    assert critic.vectors.shape == (5, 20)
+    assert not critic.vectors.requires_grad
+    assert isinstance(critic.layers[-1], nn.Linear)
+    slopes = {layer.negative_slope for layer in critic.layers if isinstance(layer, nn.LeakyReLU)}
+    assert slopes == {0.1}
+
+
+def test_no_difference_if_shuffling_changes_nothing() -> None:
+    critic = Critic(6, 2, WassersteinSettings(), torch.Generator().manual_seed(0))
+    labels = torch.zeros(9, dtype=torch.long)
+    assert dependency(critic, torch.randn(9, 6), labels, labels).item() == 0.0
+
+
+def test_critics_depend_on_the_seed_alone() -> None:
+    first, torch_seed = build("wasserstein").state_dict(), torch.manual_seed(99)
+    again, other = build("wasserstein").state_dict(), build_objective("wasserstein", SHAPE, {}, seed=1).state_dict()
+    assert torch_seed is not None
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert any(not torch.equal(value, other[name]) for name, value in first.items())
+
+
+def test_standardise_gives_unit_spread_and_leaves_constants_at_zero() -> None:
+    scaled = standardise(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    assert torch.allclose(scaled, torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), atol=2e-3)
+
+
+def test_settings_are_read_as_their_defaults_type() -> None:
+    settings = build("wasserstein", critic_steps="2", foreground_weight="0.5").settings
+    assert (settings.critic_steps, settings.foreground_weight) == (2, 0.5)
+
+
+def test_mistakes_name_what_there_is() -> None:
+    with pytest.raises(D3SError, match="no objective 'wassertein'") as caught:
+        build("wassertein")
+    assert "erm" in caught.value.remedy
+    with pytest.raises(D3SError, match="no setting 'weight'") as caught:
+        build("wasserstein", weight=1)
+    assert "foreground_weight" in caught.value.remedy
+    with pytest.raises(D3SError, match="critic_steps"):
+        build("wasserstein", critic_steps="many")
+    with pytest.raises(D3SError, match="scaling"):
+        build("wasserstein", scaling="some")

@@ -1,0 +1,50 @@
+"""Prompts: the class and the background phrase always survive the token limit."""
+
+import pytest
+
+from d3s.errors import BadInput, D3SError
+from d3s.prompts import check_template, write_prompt
+
+TEMPLATE = "a photo of a {class}, {definition}, {background}"
+
+
+def words(text: str) -> int:
+    return len(text.split()) + 2
+
+
+def test_a_prompt_that_fits_is_whole() -> None:
+    prompt = write_prompt(TEMPLATE, "tench", "a freshwater fish", "on grass", words, 77)
+    assert prompt.text == "a photo of a tench, a freshwater fish, on grass"
+    assert (prompt.tokens, prompt.trimmed) == (12, False)
+
+
+@pytest.mark.parametrize("limit", [9, 10, 12, 20])
+def test_a_long_definition_is_trimmed_and_nothing_else(limit: int) -> None:
+    prompt = write_prompt(TEMPLATE, "tench", "word " * 50, "on grass", words, limit)
+    assert prompt.tokens <= limit
+    assert prompt.trimmed
+    assert prompt.text.startswith("a photo of a tench")
+    assert prompt.text.endswith("on grass")
+
+
+def test_a_trimmed_definition_leaves_no_stray_comma() -> None:
+    assert write_prompt(TEMPLATE, "tench", "long gloss", "on grass", words, 9).text == "a photo of a tench, on grass"
+
+
+def test_a_class_that_can_not_fit_is_a_row_with_a_reason() -> None:
+    with pytest.raises(BadInput) as refused:
+        write_prompt(TEMPLATE, "tench " * 90, "", "on grass", words, 77)
+    assert refused.value.status == "prompt_too_long"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("a {klass}, {background}", "unknown placeholder {klass}"),
+        ("a {class}", "lacks {background}"),
+        ("{class} {background", "malformed"),
+    ],
+)
+def test_templates_are_checked(template: str, message: str) -> None:
+    with pytest.raises(D3SError, match=message.replace("{", r"\{")):
+        check_template(template)

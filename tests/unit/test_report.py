@@ -1,0 +1,238 @@
+"""The report: self-contained, escaped, and standing even where tables are missing."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from d3s.errors import D3SError
+from d3s.figures import FIGURES, load_table, write_figure
+from d3s.report import Sources, inline_svg, percent, points, render
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Tags(HTMLParser):
+    """Collects the tags and addresses of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href", "srcset", "action", "data")]
+
+
+def read_tags(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    return tags
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def sources_in(folder: Path) -> Sources:
+    """What ``made`` wrote, by its place."""
+    return Sources(
+        manifest=folder / "manifest.parquet",
+        counts=folder / "counts.csv",
+        classifiers=folder / "classifiers.csv",
+        probes=folder / "probes.csv",
+        probes_paired=folder / "probes_paired.csv",
+        spurious=folder / "spurious.csv",
+        nearest=folder / "nearest.csv",
+        sources=folder / "sources.csv",
+        figures=[folder / f"{name}.svg" for name in FIGURES],
+        contact_sheet=folder / "sheet.json",
+        settings=folder / "settings.json",
+        benchmarks=[folder / "benchmarks"],
+    )
+
+
+@pytest.fixture
+def given(made: Path, tmp_path: Path) -> Sources:
+    """Results of one's own to spoil; drawing them anew for each test would take a second."""
+    return sources_in(Path(shutil.copytree(made, tmp_path / "results")))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small results, with hostile names wherever a name can stand."""
+    tmp_path = tmp_path_factory.mktemp("made")
+    manifest = [
+        {"sample": f"{split}-{n}", "split": split, "class_id": 0, "class_name": HOSTILE, "background": "grass"}
+        | {"matched_set": f"{split}-{n}", "member": f"{n}.png", "status": "ok" if n else "off_class"}
+        | {"reason": "" if n else HOSTILE, "verified_by": "model", "accepted": bool(n), "set_complete": bool(n)}
+        for split in ("train", "val")
+        for n in range(4)
+    ]
+    counts = [
+        {"split": split, "background": "grass", "class_id": 0, "class_name": HOSTILE, "status": status, "n": n}
+        for split in ("train", "val")
+        for status, n in (("ok", 3), ("off_class", 1))
+    ]
+    classifiers = [
+        {"model": "lite2", "dataset": dataset, "background": background, "metric": metric, "value": value}
+        | {"ci_low": value - 0.1, "ci_high": value + 0.1, "n": 40}
+        for dataset, value in (("guides", 0.8), ("images", 0.6), ("images_accepted", 0.7))
+        for background in ("all", HOSTILE)
+        for metric in ("top1", "top5")
+    ]
+    probes = [
+        {"objective": objective, "seed": seed, "features": features, "target": target, "probe": "linear"}
+        | {
+            "fitted_on": fitted_on,
+            "evaluated_on": evaluated_on,
+            "metric": "top1",
+            "value": 0.9 if features == target else 0.456,
+        }
+        | {"ci_low": 0.3, "ci_high": 0.95, "chance": 0.125, "n": 48}
+        for objective in ("erm", "wasserstein")
+        for seed in ("0", "1", "2", "mean")
+        for features in ("foreground", "background", "all")
+        for target in ("foreground", "background")
+        for fitted_on in ("val_crossfit", "train")
+        for evaluated_on in ("images", "guides")
+    ]
+    paired = [
+        {"objective": "wasserstein", "features": features, "target": target, "fitted_on": "val_crossfit"}
+        | {"evaluated_on": "images", "difference": -0.123, "ci_low": -0.2, "ci_high": -0.01, "n": 48, "seeds": 3}
+        for features, target in (("foreground", "background"), ("background", "foreground"))
+    ]
+    spurious = [
+        {"objective": "erm", "seed": 0, "features": "all", "trained_on": "cor", "tested_on": tested_on}
+        | {"target": "foreground", "metric": "top1", "value": value, "n": 24}
+        for tested_on, value in (("cor", 0.95), ("anticorr", 0.35))
+    ]
+    tables = {
+        "counts": write_csv(tmp_path / "counts.csv", counts),
+        "classifiers": write_csv(tmp_path / "classifiers.csv", classifiers),
+        "probes": write_csv(tmp_path / "probes.csv", probes),
+        "probes_paired": write_csv(tmp_path / "probes_paired.csv", paired),
+        "spurious": write_csv(tmp_path / "spurious.csv", spurious),
+        "nearest": write_csv(tmp_path / "nearest.csv", [{"measure": "nearer_to_a_train_image", "value": 0.25, "n": 8}]),
+        "sources": write_csv(tmp_path / "sources.csv", [{"source": "stamps", "licence": f"GPL-2 {HOSTILE}"}]),
+    }
+    pd.DataFrame(manifest).to_parquet(tmp_path / "manifest.parquet")
+    for name, (source, columns, _) in FIGURES.items():
+        write_figure(tmp_path / f"{name}.svg", load_table(tables[source], columns))
+    picture = "data:image/jpeg;base64,AAAA"
+    cell = {"class_id": 0, "background": "grass", "sample": HOSTILE, "status": "off_class", "reason": ""}
+    cell |= {"accepted": False, "in_set": True, "image": picture, "guide": picture}
+    sheet = {"classes": [{"id": 0, "name": HOSTILE}], "classes_in_all": 3, "backgrounds": ["grass"], "cells": [cell]}
+    (tmp_path / "sheet.json").write_text(json.dumps(sheet))
+    (tmp_path / "settings.json").write_text(json.dumps({"prompt": HOSTILE, "seed": 0}))
+    job = tmp_path / "benchmarks" / "generate_images" / "0.tsv"
+    job.parent.mkdir(parents=True)
+    job.write_text("s\th:m:s\tmax_rss\n90.0\t0:01:30\t512.5\n")
+    return tmp_path
+
+
+def test_the_page_needs_nothing_else(given: Sources) -> None:
+    tags = read_tags(render(given))
+    assert all(address.startswith(("#", "data:")) for address in tags.addresses)
+    assert not {"script", "link", "iframe", "object", "embed"} & set(tags.tags)
+    assert tags.tags.count("svg") == len(FIGURES) + 1
+    assert "@import" not in render(given)
+
+
+def test_hostile_names_are_escaped(given: Sources) -> None:
+    page = render(given)
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 5
+
+
+def test_the_same_inputs_give_the_same_page(given: Sources) -> None:
+    assert render(given) == render(given)
+
+
+def test_ids_are_unique_and_references_meet_them(given: Sources) -> None:
+    page = render(given)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    references = re.findall(r'href="#([^"]+)"', page) + re.findall(r"url\(#([^)]+)\)", page)
+    assert set(references) <= set(ids)
+
+
+def test_the_page_says_its_numbers(given: Sources) -> None:
+    text = re.sub(r"\s+", "", re.sub(r"<[^>]+>", "", render(given)))
+    for said in (
+        "6 accepted by the screens",
+        "60.0 % of val images recognised by lite2",
+        "images reach 75 % of that",
+        "checked by a model and by no human",
+        "“model” in 8",
+        "\u221212.3 \u221220.0 to \u22121.0",
+        "90.0 %",
+        "1.5 min",
+        "512 MB",
+        "\u221260.0",
+        "25.0 %",
+        "1 of 3 classes are shown",
+    ):
+        assert said.replace(" ", "") in text, said
+
+
+def test_people_are_named_when_they_looked(given: Sources) -> None:
+    assert given.manifest is not None
+    table = pd.read_parquet(given.manifest)
+    table.loc[0, "verified_by"] = "human"
+    table.to_parquet(given.manifest)
+    page = render(given)
+    assert "by no human" not in page
+    assert "People looked at 1 of the 8 images" in page
+
+
+def test_without_any_table_the_page_stands() -> None:
+    page = render(Sources())
+    assert page.count("Not in this run") >= 8
+    assert "by no human" not in page
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest", "classifiers", "probes", "probes_paired", "spurious", "nearest", "sources"]
+)
+def test_one_missing_table_leaves_the_others(given: Sources, name: str, tmp_path: Path) -> None:
+    absent: Any = {name: tmp_path / "absent"}
+    page = render(replace(given, **absent))
+    assert "Not in this run" in page
+    assert page.rstrip().endswith("</html>")
+
+
+def test_a_table_with_a_header_alone_counts_as_missing(given: Sources) -> None:
+    for path in (given.probes, given.classifiers, given.spurious):
+        assert path is not None
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+    assert render(given).count("Not in this run") >= 3
+
+
+def test_a_contact_sheet_with_foreign_addresses_is_refused(given: Sources) -> None:
+    assert given.contact_sheet is not None
+    text = given.contact_sheet.read_text().replace("data:image/jpeg;base64,AAAA", "https://example.org/a.jpg")
+    given.contact_sheet.write_text(text)
+    with pytest.raises(D3SError, match="no JPEG"):
+        render(given)
+
+
+def test_a_drawing_with_a_script_becomes_a_picture() -> None:
+    found = inline_svg('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "x")
+    assert found.startswith('<img class="figure" src="data:image/svg+xml;base64,')
+
+
+def test_numbers_as_text() -> None:
+    assert percent(0.8288) == "82.9\u00a0%"
+    assert percent(None) == percent(float("nan")) == "\u2013"
+    assert points(-0.0512) == "\u22125.1"

@@ -1,0 +1,148 @@
+"""The whole workflow on a tiny project: every stage, once, as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tiny import ROOT, make_tiny_project
+
+
+def snakemake(folder: Path, config: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command += ["--profile", str(ROOT / "profiles" / "default"), "--configfile", str(config), "--cores", "2", *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def script(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_project(tmp_path_factory.mktemp("project") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    done = snakemake(folder, config)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+def test_every_planned_image_has_a_row(run: Path) -> None:
+    manifest = pd.read_parquet(run / "results/validation/manifest.parquet")
+    assert len(manifest) == 2 * 2 * (4 + 4)
+    assert manifest["sample"].is_unique
+    wanted = [
+        "sample",
+        "split",
+        "shift",
+        "class_id",
+        "class_name",
+        "background",
+        "index",
+        "matched_set",
+        "exemplar",
+        "template",
+        "prompt",
+        "seed",
+        "recipe",
+        "shard",
+        "member",
+        "status",
+        "reason",
+        "verified_by",
+        "accepted",
+        "set_complete",
+    ]
+    assert set(wanted) <= set(manifest.columns)
+    assert set(manifest["verified_by"]) <= {"model", "none"}  # no human looked at them
+    assert len(pd.read_csv(run / "results/validation/manifest.csv")) == len(manifest)
+
+
+def test_exemplars_and_templates_are_disjoint_by_split(run: Path) -> None:
+    manifest = pd.read_parquet(run / "results/validation/manifest.parquet")
+    for column in ("exemplar", "template"):
+        used = manifest.groupby("split")[column].agg(set)
+        assert not used["train"] & used["val"]
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("classifiers", "model dataset background metric value ci_low ci_high n"),
+        (
+            "probes",
+            "objective seed features target probe fitted_on evaluated_on metric value ci_low ci_high chance n",
+        ),
+        ("spurious", "objective seed features trained_on tested_on target metric value n"),
+        ("counts", "split background class_id class_name status n"),
+    ],
+)
+def test_tables_have_their_columns_and_rows(run: Path, table: str, columns: str) -> None:
+    found = pd.read_csv(run / "results" / "tables" / f"{table}.csv")
+    assert list(found.columns) == columns.split()
+    assert len(found)
+
+
+def test_encoders_are_safetensors_with_their_settings(run: Path) -> None:
+    for objective in ("erm", "wasserstein"):
+        folder = run / "results" / "encoders" / objective / "0"
+        assert {"encoder.safetensors", "encoder.json", "history.csv"} <= {path.name for path in folder.iterdir()}
+
+
+def test_the_report_is_one_page(run: Path) -> None:
+    page = (run / "results/report/index.html").read_text(encoding="utf-8")
+    assert "<html" in page
+    assert 'src="http' not in page
+
+
+def test_a_second_run_does_nothing(run: Path, config: Path) -> None:
+    again = snakemake(run, config)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_every_job_has_a_log_and_a_benchmark(run: Path) -> None:
+    logs = {path.relative_to(run / "logs").with_suffix("") for path in (run / "logs").rglob("*.log")}
+    benchmarks = {path.relative_to(run / "benchmarks").with_suffix("") for path in (run / "benchmarks").rglob("*.tsv")}
+    assert logs == benchmarks
+    assert len(logs) > 30
+
+
+def test_an_image_is_explained_and_made_again(run: Path, config: Path) -> None:
+    sample = "val-background-grass-00001-00002"
+    told = script(run, "explain", sample, "--configfile", str(config))
+    assert told.returncode == 0, told.stderr
+    for word in ("exemplar", "template", "noise seed", "recipe", "a photo of a box", "logs/generate_images"):
+        assert word in told.stdout
+    again = script(run, "remake", sample, "--check", "--configfile", str(config))
+    assert again.returncode == 0, again.stderr
+    assert "the same pixels" in again.stderr
+
+
+def test_an_unknown_sample_is_a_clear_error(run: Path, config: Path) -> None:
+    told = script(run, "explain", "val-nothing", "--configfile", str(config))
+    assert told.returncode == 1
+    assert "what to do" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_the_shipped_config_plans() -> None:
+    planned = snakemake(ROOT, ROOT / "config" / "config.yaml", "--dry-run", "--quiet")
+    assert planned.returncode == 0, planned.stderr
+
+
+def test_a_typo_in_the_config_stops_before_any_job(tmp_path: Path, config: Path) -> None:
+    broken = yaml.safe_load(config.read_text())
+    broken["generator"]["strenght"] = 0.5
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(broken))
+    stopped = snakemake(tmp_path, tmp_path / "config.yaml", "--dry-run")
+    assert stopped.returncode != 0
+    assert "did you mean 'strength'?" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
