@@ -6,6 +6,7 @@ from pathlib import Path
 
 import diffusers
 import torch
+import transformers
 from PIL import Image
 
 from d3s.devices import choose_device
@@ -57,6 +58,7 @@ class Generator:
         self.sampling, self.size, self.batch_size = sampling, size, batch_size
         self.device = choose_device(device)
         diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()
         diffusers.utils.logging.set_verbosity_error()
         pipeline = diffusers.AutoPipelineForImage2Image.from_pretrained(
             str(model), dtype=DTYPES[dtype], use_safetensors=True, local_files_only=True

@@ -18,7 +18,7 @@ from d3s.codedigest import closure
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 RULE = re.compile(r"^ *rule\b", re.MULTILINE)
 CONDA = re.compile(r"conda:\s*[\"']\.\./envs/(\w+)\.yaml[\"']")
-SCRIPT = re.compile(r"scripts/(\w+)\.py")
+SCRIPT = re.compile(r"\"\$SCRIPTS\"/(\w+)\.py")
 PLUGINS = re.compile(r"f[\"']d3s\.(\w+)\.\{")
 """How a module names a plug-in that it imports at run time, as in ``f"d3s.objectives.{name}"``."""
 
