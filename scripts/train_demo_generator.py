@@ -30,6 +30,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--perceptual", type=Path, required=True, help="EfficientNet-Lite0 weights, safetensors")
     parser.add_argument("--work", type=Path, required=True, help="folder of training states")
     parser.add_argument("--output", type=Path, required=True, help="folder of the finished model")
+    parser.add_argument("--start-from", type=Path, help="a finished model, to train further")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings other than the defaults")
     return parser.parse_args()
 
@@ -79,8 +80,8 @@ def main(args: argparse.Namespace) -> None:
     settings = TrainingSettings(**{name: type(defaults[name])(value) for name, value in given.items()})
     write_json(args.work / "settings.json", asdict(settings))
     source = gather(args)
-    vae = train_vae(source, settings, PerceptualLoss(args.perceptual), args.work, log.info)
-    unet, text_encoder, tokenizer = train_denoiser(source, settings, vae, args.work, log.info)
+    vae = train_vae(source, settings, PerceptualLoss(args.perceptual), args.work, log.info, args.start_from)
+    unet, text_encoder, tokenizer = train_denoiser(source, settings, vae, args.work, log.info, args.start_from)
     pipeline = StableDiffusionImg2ImgPipeline(
         vae=vae,
         text_encoder=text_encoder,

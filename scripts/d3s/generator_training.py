@@ -298,13 +298,17 @@ def train_vae(
     perceptual: PerceptualLoss,
     folder: Path,
     log: Callable[[str], None],
+    start: Path | None = None,
 ) -> AutoencoderKL:
-    """Train the VAE on crops of composites: L1, perceptual distance and a faint Kullback-Leibler term.
+    """Train the VAE on crops of composites: L1, perceptual distance, colour and a faint Kullback-Leibler term.
 
-    The published ``scaling_factor`` gives latents of unit variance, measured on composites.
+    The published ``scaling_factor`` gives latents of unit variance, measured on composites. With ``start``, a finished
+    model, training goes on from its VAE; with no steps, it is taken as it is.
     """
     torch.manual_seed(hashed_seed(settings.seed, "vae.init") % 2**32)
-    vae = build_vae()
+    vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else build_vae()
+    if start and not settings.vae_steps:
+        return vae.eval()
     stage = Stage(folder, "vae", {"vae": vae}, settings.vae_rate, settings.vae_steps, settings.ema, settings.seed)
 
     def step(rng: np.random.Generator, noise: torch.Generator) -> Terms:
@@ -343,14 +347,27 @@ def train_vae(
 
 
 def train_denoiser(
-    source: CompositeSource, settings: TrainingSettings, vae: AutoencoderKL, folder: Path, log: Callable[[str], None]
+    source: CompositeSource,
+    settings: TrainingSettings,
+    vae: AutoencoderKL,
+    folder: Path,
+    log: Callable[[str], None],
+    start: Path | None = None,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel, CLIPTokenizer]:
-    """Train the denoiser and the text encoder together on latents of a pool of composites."""
-    words = [f"a photo of a {label}, {text}" for label, text in zip(source.labels, source.definitions, strict=True)]
-    tokenizer = build_tokenizer([*words, *source.phrases], folder / "tokenizer_source")
+    """Train the denoiser and the text encoder together on latents of a pool of composites.
+
+    With ``start``, a finished model, training goes on from its denoiser, text encoder and vocabulary.
+    """
     torch.manual_seed(hashed_seed(settings.seed, "unet.init") % 2**32)
-    unet, scheduler = build_unet(), build_scheduler()
-    text_encoder = build_text_encoder(len(tokenizer), tokenizer.eos_token_id)
+    scheduler = build_scheduler()
+    if start:
+        tokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer")
+        unet = UNet2DConditionModel.from_pretrained(start / "unet", dtype=torch.float32).train()
+        text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32).train()
+    else:
+        words = [f"a photo of a {label}, {text}" for label, text in zip(source.labels, source.definitions, strict=True)]
+        tokenizer = build_tokenizer([*words, *source.phrases], folder / "tokenizer_source")
+        unet, text_encoder = build_unet(), build_text_encoder(len(tokenizer), tokenizer.eos_token_id)
     latents, shown = _latent_pool(source, settings, vae, folder, log)
     stage = Stage(
         folder,

@@ -312,11 +312,11 @@ def paired_table(outcomes: Outcomes, exemplars: dict[str, np.ndarray], settings:
 def nearest_table(features: Features) -> pd.DataFrame:
     """``nearest.csv``: does a val image lie nearer to what the generator was trained on than to its own guide?
 
-    Distances are cosines of all pooled features, centred on the mean of the val guides (features after a ReLU all point
-    the same way otherwise). Three shares of the val images that have a guide:
+    Distances are cosines of all pooled features, each data set centred on its own mean: what all generated images have
+    in common, such as blur, must not count as a likeness. Three shares of the val images that have a guide:
 
     - ``nearer_to_a_train_image``: some accepted train image is nearer than the image's own guide. Train images come
-      from the same generator and the guide does not, so this also counts a likeness of style.
+      from the same generator and the guide does not, so some likeness of style still counts.
     - ``nearer_to_a_train_exemplar``: the mean of the train images of some exemplar is nearer than the own guide.
     - ``nearer_to_another_guide``: the guide of another val exemplar is nearer; the same without any train picture, to
       read the other two against.
@@ -325,14 +325,16 @@ def nearest_table(features: Features) -> pd.DataFrame:
     place = {sample: row for row, sample in enumerate(guides["sample"])}
     have = np.flatnonzero(images["sample"].isin(place).to_numpy())
     own = np.array([place[sample] for sample in images["sample"].to_numpy()[have]], dtype=int)
-    centre = features.matrices["guides_val"].mean(axis=0)
+    centred = {name: matrix - matrix.mean(axis=0) for name, matrix in features.matrices.items()}
 
     def directions(matrix: np.ndarray) -> np.ndarray:
-        centred = matrix - centre
-        return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+        return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 
-    image, guide = directions(features.matrices["images_val"][have]), directions(features.matrices["guides_val"])
-    train = features.matrices["images_train"]
+    image, guide, train = (
+        directions(centred["images_val"][have]),
+        directions(centred["guides_val"]),
+        centred["images_train"],
+    )
     names = features.rows["images_train"]["exemplar"].to_numpy()
     means = np.stack([train[names == name].mean(axis=0) for name in sorted(set(names))])
     to_own = (image * guide[own]).sum(axis=1)

@@ -191,17 +191,31 @@ def test_without_plain_training_there_is_nothing_to_pair_with() -> None:
 
 
 def test_nearest_counts_images_that_left_their_guide() -> None:
-    guides = pd.DataFrame({"sample": ["a", "b", "c"], "exemplar": ["ea", "eb", "ec"]})
-    train = pd.DataFrame({"sample": ["t"], "exemplar": ["et"]})
-    matrices = {
-        "guides_val": np.array([[3.0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0]]),
-        # Like its own guide; like the train image; like the guide of another.
-        "images_val": np.array([[3.0, 0.1, 0, 0], [0, 1, 0, 4], [3, 0, 1, 0]]),
-        "images_train": np.array([[-3.0, -3, 0, 5]]),
+    names = ["a", "b", "c", "d"]
+    guides = pd.DataFrame({"sample": names, "exemplar": [f"e{name}" for name in names]})
+    rows = {
+        "guides_val": guides,
+        "images_val": guides,
+        "images_train": pd.DataFrame({"sample": ["t", "u"], "exemplar": ["et", "eu"]}),
     }
-    rows = {"guides_val": guides, "images_val": guides, "images_train": train}
-    table = nearest_table(Features("erm", 0, 2, matrices, rows)).set_index("measure")
-    assert table.loc["nearer_to_a_train_image", "value"] == pytest.approx(1 / 3)
-    assert table.loc["nearer_to_a_train_exemplar", "value"] == pytest.approx(1 / 3)
-    assert table.loc["nearer_to_another_guide", "value"] == pytest.approx(1 / 3)
-    assert set(table["n"]) == {3}
+
+    def shares(images: np.ndarray) -> dict[str, float]:
+        matrices = {
+            "guides_val": np.eye(4, 5),
+            "images_val": images + 9.0,  # 9 stands for what the generator does to all of its images
+            "images_train": np.array([[0.0, 0, 0, 0, 2], [0, 0, 0, 0, -2]]) + 9.0,
+        }
+        table = nearest_table(Features("erm", 0, 2, matrices, rows)).set_index("measure")
+        assert set(table["n"]) == {4}
+        return table["value"].to_dict()
+
+    faithful = np.eye(4, 5)
+    assert set(shares(faithful).values()) == {0.0}
+    learnt = faithful.copy()
+    learnt[2] = [0, 0, 0, 0, 1]  # image c shows the train exemplar
+    found = shares(learnt)
+    assert found["nearer_to_a_train_image"] == found["nearer_to_a_train_exemplar"] == 0.25
+    assert found["nearer_to_another_guide"] == 0.0
+    swapped = faithful.copy()
+    swapped[3] = swapped[0]  # image d shows what the guide of a shows
+    assert shares(swapped)["nearer_to_another_guide"] == 0.25

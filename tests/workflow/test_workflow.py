@@ -144,5 +144,6 @@ def test_a_typo_in_the_config_stops_before_any_job(tmp_path: Path, config: Path)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(broken))
     stopped = snakemake(tmp_path, tmp_path / "config.yaml", "--dry-run")
     assert stopped.returncode != 0
-    assert "did you mean 'strength'?" in stopped.stderr
-    assert "Traceback" not in stopped.stderr
+    said = stopped.stdout + stopped.stderr
+    assert "did you mean 'strength'?" in said
+    assert "Traceback" not in said
