@@ -22,7 +22,7 @@ rule fit_probes:
         "../envs/analysis.yaml"
     container:
         CONTAINERS["cpu"]
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=60,
@@ -38,7 +38,8 @@ rule fit_probes:
         'python "$SCRIPTS"/fit_probes.py --features {input.features} --manifest {input.manifest}'
         " --regularisation {params.regularisation} --folds {params.folds} --template-folds {params.template_folds}"
         " --permutations {params.permutations} --resamples {params.resamples} --seed {params.seed}"
-        " --probes {output.probes} --paired {output.paired} --nearest {output.nearest} --log {log}"
+        " --probes {output.probes} --paired {output.paired} --nearest {output.nearest}"
+        " --threads {threads} --log {log}"
 
 
 rule spurious_correlation:
