@@ -4,7 +4,7 @@
 
 rule prepare_backgrounds:
     input:
-        files=lambda wildcards: fetched("templates", [row["file"] for row in templates_of(wildcards)]),
+        files=lambda wildcards: fetched([row["file"] for row in templates_of(wildcards)]),
         table=ancient(CONFIG["tables"]["templates"]),
     output:
         tar="results/backgrounds/{background}.tar",

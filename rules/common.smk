@@ -113,7 +113,7 @@ def classifier_cell(column, name=None):
     return cell
 
 
-def fetched(kind, paths):
+def fetched(paths):
     """Inputs that exist or that the workflow fetches; a missing file is left to the script, which makes it a row."""
     assets = {row["file"] for row in TABLES.assets}
     return [path for path in paths if path and (path in assets or Path(path).exists())]

@@ -5,7 +5,7 @@
 rule prepare_foregrounds:
     input:
         files=lambda wildcards: fetched(
-            "exemplars", [path for row in exemplars_of(wildcards) for path in (row["image"], row["mask"])]
+            [path for row in exemplars_of(wildcards) for path in (row["image"], row["mask"])]
         ),
         table=ancient(CONFIG["tables"]["exemplars"]),
     output:

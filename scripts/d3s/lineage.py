@@ -62,12 +62,7 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
     """
     row = find_sample(results, sample)
     shard = Path(row["shard"])
-    stem = (
-        shard.with_suffix("").relative_to(results / "images")
-        if shard.is_relative_to(results)
-        else Path(*shard.parts[-4:])
-    )
-    stem = stem.with_suffix("")
+    stem = Path(*shard.with_suffix("").parts[-4:])  # split, shift, background, chunk
     chunk, background = stem.parts[-1], row["background"]
     steps = [
         ("exemplar", _exemplar(results / "foregrounds" / f"{chunk}.parquet", row, tables["exemplars"])),

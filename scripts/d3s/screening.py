@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from d3s.errors import BadInput
+from d3s.fingerprint import dhash
 from d3s.imageio import decode_png, image_digest
 
 SUFFICIENT = "ok"
@@ -84,12 +85,6 @@ class Judge:
     probabilities: Callable[[Iterable[Image.Image]], Iterator[np.ndarray]]
 
 
-def dhash(image: Image.Image) -> str:
-    """The 64-bit difference hash: whether brightness falls from each of 9 x 8 fields to the one on its right."""
-    fields = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX)).astype(int)
-    return np.packbits(fields[:, :-1] > fields[:, 1:]).tobytes().hex()
-
-
 def inspect(data: bytes, expected_digest: str | None, guide: Image.Image, settings: ScreenSettings) -> Finding:
     """All that can be said of an image without a classifier.
 
@@ -105,7 +100,7 @@ def inspect(data: bytes, expected_digest: str | None, guide: Image.Image, settin
         return Finding("unreadable", f"its file can't be decoded ({bad.status}): {bad.reason}")
     luminance = np.asarray(image.convert("L"), dtype=np.float64) / 255.0
     finding = Finding(
-        SUFFICIENT, brightness=float(luminance.mean()), contrast=float(luminance.std()), dhash=dhash(image)
+        SUFFICIENT, brightness=float(luminance.mean()), contrast=float(luminance.std()), dhash=f"{dhash(image):016x}"
     )
     if expected_digest and image_digest(image) != expected_digest:
         return replace(finding, status="unreadable", reason="its pixels aren't the ones that were generated")

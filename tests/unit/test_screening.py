@@ -10,8 +10,9 @@ from PIL import Image
 
 import screen_images
 from d3s.errors import D3SError
+from d3s.fingerprint import dhash
 from d3s.imageio import encode_png, image_digest
-from d3s.screening import DTYPES, Finding, Judge, ScreenSettings, dhash, inspect, judge_one, screen
+from d3s.screening import DTYPES, Finding, Judge, ScreenSettings, inspect, judge_one, screen
 from d3s.shards import write_shard
 
 SETTINGS = ScreenSettings(min_contrast=0.02, min_probability=0.1)
@@ -43,7 +44,8 @@ def test_a_good_image_is_measured() -> None:
     assert finding.guide_distance == 0
     assert finding.brightness == pytest.approx(0.5, abs=0.05)
     assert finding.contrast > 0.1
-    assert finding.dhash == dhash(noise(1))
+    assert finding.dhash == f"{dhash(noise(1)):016x}"
+    assert len(finding.dhash) == 16
 
 
 def test_the_distance_to_the_guide_is_one_between_black_and_white() -> None:
@@ -75,16 +77,6 @@ def test_a_blank_image() -> None:
     finding = look(encode_png(Image.new("RGB", (16, 16), (90, 90, 90))), noise(1))
     assert finding.status == "blank"
     assert finding.contrast == pytest.approx(0, abs=1e-9)
-
-
-def test_dhash_tells_pictures_apart_and_not_their_sizes() -> None:
-    picture = noise(1).crop((0, 0, 9, 8))
-    assert len(dhash(picture)) == 16
-    assert dhash(picture) == dhash(picture.resize((90, 160), Image.Resampling.NEAREST))
-    assert dhash(picture) != dhash(noise(2, 90))
-    ramp = Image.fromarray(np.tile(np.arange(90, dtype=np.uint8), (80, 1)))
-    assert dhash(ramp) == "0" * 16
-    assert dhash(ramp.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == "f" * 16
 
 
 @pytest.mark.parametrize(
