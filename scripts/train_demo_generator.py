@@ -70,6 +70,7 @@ def main(args: argparse.Namespace) -> None:
         PerceptualLoss,
         TrainingSettings,
         build_scheduler,
+        draw_pool,
         train_denoiser,
         train_vae,
     )
@@ -80,8 +81,11 @@ def main(args: argparse.Namespace) -> None:
     settings = TrainingSettings(**{name: type(defaults[name])(value) for name, value in given.items()})
     write_json(args.work / "settings.json", asdict(settings))
     source = gather(args)
-    vae = train_vae(source, settings, PerceptualLoss(args.perceptual), args.work, log.info, args.start_from)
-    unet, text_encoder, tokenizer = train_denoiser(source, settings, vae, args.work, log.info, args.start_from)
+    pictures, shown = draw_pool(source, settings, args.work, log.info)
+    vae = train_vae(pictures, settings, PerceptualLoss(args.perceptual), args.work, log.info, args.start_from)
+    unet, text_encoder, tokenizer = train_denoiser(
+        source, pictures, shown, settings, vae, args.work, log.info, args.start_from
+    )
     pipeline = StableDiffusionImg2ImgPipeline(
         vae=vae,
         text_encoder=text_encoder,

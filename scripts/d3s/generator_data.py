@@ -29,12 +29,19 @@ class CompositeSource:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What a composite shows: numbers of a class and of a background in their tables."""
+
+    class_number: int
+    background_number: int
+
+
+@dataclass(frozen=True)
 class Composite:
     """A training picture with what it shows."""
 
     image: Image.Image
-    class_number: int
-    background_number: int
+    shown: Shown
 
 
 def draw_composite(source: CompositeSource, rng: np.random.Generator, size: int) -> Composite:
@@ -60,7 +67,7 @@ def draw_composite(source: CompositeSource, rng: np.random.Generator, size: int)
     placement = Placement(
         scale=rng.uniform(0.5, 0.9), flip=bool(rng.random() < 0.5), x=rng.uniform(0, 1), y=rng.uniform(0.2, 1)
     )
-    return Composite(paste(exemplar, template, placement, size), klass, background)
+    return Composite(paste(exemplar, template, placement, size), Shown(klass, background))
 
 
 def _recolour(image: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
@@ -69,9 +76,9 @@ def _recolour(image: Image.Image, rng: np.random.Generator, strength: float) -> 
     return image
 
 
-def prompt_of(source: CompositeSource, composite: Composite, rng: np.random.Generator) -> str:
+def prompt_of(source: CompositeSource, shown: Shown, rng: np.random.Generator) -> str:
     """A prompt in the workflow's wording; parts are left out at times, so that each part means something alone."""
-    label, phrase = source.labels[composite.class_number], source.phrases[composite.background_number]
+    label, phrase = source.labels[shown.class_number], source.phrases[shown.background_number]
     drawn = rng.random()
     if drawn < 0.12:
         return ""  # classifier-free guidance needs to know what no prompt looks like
@@ -81,9 +88,4 @@ def prompt_of(source: CompositeSource, composite: Composite, rng: np.random.Gene
         return f"a photo of a {label}"
     if drawn < 0.42:
         return f"a photo of a {label}, {phrase}"
-    return f"a photo of a {label}, {source.definitions[composite.class_number]}, {phrase}"
-
-
-def to_samples(image: Image.Image) -> np.ndarray:
-    """3 x height x width, float32 in [-1, 1]."""
-    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1.0
+    return f"a photo of a {label}, {source.definitions[shown.class_number]}, {phrase}"

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from d3s.generator_data import CompositeSource, draw_composite, prompt_of, to_samples
+from d3s.generator_data import Composite, CompositeSource, Shown, draw_composite, prompt_of
 from d3s.identity import seed as hashed_seed
 from d3s.shards import whole_file, write_json
 
@@ -33,9 +34,10 @@ class TrainingSettings:
 
     Attributes:
         size: side of the pictures in pixels.
+        pool: composites that everything is trained on.
         crop: side of the crops that the VAE is trained on.
         vae_steps, vae_batch, vae_rate: steps, pictures per step and peak learning rate of the VAE.
-        pool: composites whose latents the denoiser is trained on.
+        decoder_steps, decoder_rate: the same for the decoder alone, after the latents are settled.
         unet_steps, unet_batch, unet_rate: the same for the denoiser and its text encoder.
         latest_step: noise levels are mostly drawn below this one of 1000, which is all that image-to-image at the
             demo's strength ever sees; a tenth is drawn above it.
@@ -44,12 +46,14 @@ class TrainingSettings:
     """
 
     size: int = 128
-    crop: int = 64
-    vae_steps: int = 4400
-    vae_batch: int = 8
-    vae_rate: float = 1.0e-3
     pool: int = 8192
-    unet_steps: int = 4500
+    crop: int = 64
+    vae_steps: int = 3600
+    vae_batch: int = 8
+    vae_rate: float = 1.5e-3
+    decoder_steps: int = 900
+    decoder_rate: float = 6e-4
+    unet_steps: int = 5600
     unet_batch: int = 16
     unet_rate: float = 6e-4
     latest_step: int = 600
@@ -58,16 +62,19 @@ class TrainingSettings:
 
 
 def build_vae() -> AutoencoderKL:
-    """A VAE of 1.4 M parameters: factor 4, eight latent channels, no attention (128 px is 32 x 32 latents).
+    """A VAE of 1.4 M parameters: factor 4, 16 latent channels, no attention (128 px is 32 x 32 latents).
 
-    With four channels, colours were lost within the minutes of training that a CPU affords.
+    At a given step of the noise schedule, every latent number carries so many bits and no more. Stable Diffusion's 64 x
+    64 x 4 numbers show a picture of 512 px; with as many channels here, a picture of 128 px would start from a quarter
+    of them, and what the object was would be gone at step 500. Sixteen channels give as many numbers as it has.
     """
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
         block_out_channels=(16, 48, 96),
         layers_per_block=1,
-        latent_channels=8,
+        latent_channels=16,
+        scaling_factor=1.0,
         norm_num_groups=16,
         sample_size=128,
         mid_block_add_attention=False,
@@ -75,17 +82,17 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """A denoiser of 11 M parameters; attention at 8 x 8 only, where it is cheap on a CPU."""
+    """A denoiser of 12 M parameters; attention at 8 x 8 only, where it is cheap on a CPU."""
     return UNet2DConditionModel(
         sample_size=32,
-        in_channels=8,
-        out_channels=8,
+        in_channels=16,
+        out_channels=16,
         cross_attention_dim=128,
         attention_head_dim=4,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         norm_num_groups=16,
-        block_out_channels=(48, 96, 224),
+        block_out_channels=(64, 128, 224),
         layers_per_block=1,
     )
 
@@ -144,12 +151,14 @@ def build_tokenizer(texts: Iterable[str], folder: Path, length: int = 32) -> CLI
         special_tokens=[],
     )
     model.train_from_iterator(sorted(texts), trainer)
-    state = json.loads(model.to_str())["model"]
-    tokens = [t for t, _ in sorted(state["vocab"].items(), key=lambda item: item[1])]
-    tokens += sorted({letter + "</w>" for letter in alphabet} - set(tokens))
+    merges = [
+        pair if isinstance(pair, str) else " ".join(pair) for pair in json.loads(model.to_str())["model"]["merges"]
+    ]
+    # Numbered by us: the trainer numbers letters in another order in each process.
+    letters = sorted(alphabet)
+    tokens = list(dict.fromkeys([*letters, *(f"{x}</w>" for x in letters), *(m.replace(" ", "") for m in merges)]))
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     folder.mkdir(parents=True, exist_ok=True)
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in state["merges"]]
     (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
     return CLIPTokenizer(
@@ -158,6 +167,11 @@ def build_tokenizer(texts: Iterable[str], folder: Path, length: int = 32) -> CLI
         model_max_length=length,
         pad_token="<|endoftext|>",
     )
+
+
+def from_bytes(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures of bytes (N x 3 x H x W) as float32 in [-1, 1]."""
+    return pictures.float() / 127.5 - 1.0
 
 
 class PerceptualLoss(nn.Module):
@@ -285,76 +299,154 @@ class Stage:
             group["lr"] = base * self._factor(self.done)
 
 
-def _opponents(x: torch.Tensor) -> torch.Tensor:
-    """Red against green and blue against yellow (N x 2 x H/4 x W/4): what is left of colours without brightness."""
-    small = F.avg_pool2d(x, 4)
-    red, green, blue = small.unbind(dim=1)
-    return torch.stack([red - green, blue - (red + green) / 2], dim=1)
+def _small_colours(x: torch.Tensor) -> torch.Tensor:
+    """Brightness, red against green and blue against yellow, at a quarter of the side (N x 3 x H/4 x W/4)."""
+    red, green, blue = F.avg_pool2d(x, 4).unbind(dim=1)
+    return torch.stack([(red + green + blue) / 3, red - green, blue - (red + green) / 2], dim=1)
+
+
+def draw_pool(
+    source: CompositeSource, settings: TrainingSettings, folder: Path, log: Callable[[str], None]
+) -> tuple[torch.Tensor, list[Shown]]:
+    """The training pictures (pool x 3 x size x size, bytes) and what each one shows.
+
+    They are drawn once: drawing afresh costs as much time as a training step, and a small network does not learn eight
+    thousand composites by heart in an hour.
+    """
+    file = folder / "pool.safetensors"
+    if file.exists():
+        stored = load_file(file)
+        shown = [Shown(int(c), int(b)) for c, b in zip(stored["classes"], stored["backgrounds"], strict=True)]
+        return stored["pictures"], shown
+
+    def draw(number: int) -> Composite:
+        return draw_composite(source, np.random.default_rng(hashed_seed(settings.seed, "pool", number)), settings.size)
+
+    log(f"drawing {settings.pool} composites")
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        composites = list(pool.map(draw, range(settings.pool)))
+    pictures = torch.from_numpy(np.stack([np.asarray(c.image).transpose(2, 0, 1) for c in composites]))
+    shown = [c.shown for c in composites]
+    with whole_file(file) as temporary:
+        save_file(
+            {
+                "pictures": pictures.contiguous(),
+                "classes": torch.tensor([s.class_number for s in shown]),
+                "backgrounds": torch.tensor([s.background_number for s in shown]),
+            },
+            temporary,
+        )
+    return pictures, shown
 
 
 def train_vae(
-    source: CompositeSource,
+    pictures: torch.Tensor,
     settings: TrainingSettings,
-    perceptual: PerceptualLoss,
+    perceptual: nn.Module,
     folder: Path,
     log: Callable[[str], None],
     start: Path | None = None,
 ) -> AutoencoderKL:
-    """Train the VAE on crops of composites: L1, perceptual distance, colour and a faint Kullback-Leibler term.
+    """Train the VAE on crops of composites: L1, perceptual distance and colour, through noise.
 
-    The published ``scaling_factor`` gives latents of unit variance, measured on composites. With ``start``, a finished
-    model, training goes on from its VAE; with no steps, it is taken as it is.
+    Latents are normalised to unit variance and disturbed by the diffusion's own noise before they are decoded, as in
+    Yang et al., "Latent denoising makes good visual tokenizers" (2025). That spreads a picture over all channels, so
+    that as much of it as possible outlives the noise that image-to-image starts from; a Kullback-Leibler term
+    instead left four of eight channels nearly empty. Three channels are asked to look like a thumbnail in opponent
+    colours: an encoder that has no colour yet and a decoder that uses none hardly learn it from each other; without
+    this term red and green came out the same. The normalisation is folded into the VAE's 1 x 1 convolution, so
+    ``scaling_factor`` is 1. At the end the decoder alone learns to decode nearly clean latents well.
+
+    With ``start``, a finished model, training goes on from its VAE; with no steps, it is taken as it is.
     """
     torch.manual_seed(hashed_seed(settings.seed, "vae.init") % 2**32)
     vae = AutoencoderKL.from_pretrained(start / "vae", dtype=torch.float32) if start else build_vae()
-    if start and not settings.vae_steps:
-        return vae.eval()
-    stage = Stage(folder, "vae", {"vae": vae}, settings.vae_rate, settings.vae_steps, settings.ema, settings.seed)
+    alphas = build_scheduler().alphas_cumprod
+    spreads = ((1 - alphas) / alphas).sqrt()  # of the noise, beside latents of unit variance
 
-    def step(rng: np.random.Generator, noise: torch.Generator) -> Terms:
-        pictures = []
-        for _ in range(settings.vae_batch):
-            samples = to_samples(draw_composite(source, rng, settings.size).image)
+    def crops(rng: np.random.Generator) -> torch.Tensor:
+        taken = []
+        for number in rng.integers(len(pictures), size=settings.vae_batch):
             top, left = (int(rng.integers(settings.size - settings.crop + 1)) for _ in range(2))
             # Most colours of these photographs lie between blue and yellow. Exchanged channels make all axes equally
             # common; without them, a VAE of this size learns no red and no green in the time that it has.
             channels = rng.permutation(3) if rng.random() < 0.6 else np.arange(3)
-            pictures.append(samples[channels, top : top + settings.crop, left : left + settings.crop])
-        x = torch.from_numpy(np.stack(pictures))
-        posterior = vae.encode(x).latent_dist
-        made = vae.decode(posterior.sample(generator=noise)).sample
-        l1 = F.l1_loss(made, x)
-        distance = perceptual(made, x)
-        kl = posterior.kl().mean() / posterior.mean[0].numel()
-        colour = F.mse_loss(_opponents(made), _opponents(x))
-        # Features hardly see colour and L1 forgives what few pixels have, so colour needs a term of its own; the last
-        # term centres the latents, which the denoiser's noise schedule takes to be of zero mean and unit variance.
-        loss = l1 + 0.06 * distance + 4.0 * colour + 3e-4 * kl
-        return {"loss": loss, "l1": l1, "perceptual": distance, "colour": colour, "kl": kl}
+            crop = pictures[number, :, top : top + settings.crop, left : left + settings.crop]
+            taken.append(crop[torch.from_numpy(channels)])
+        return from_bytes(torch.stack(taken))
 
-    stage.run(step, log)
-    stage.use_average()
-    vae.eval()
-    rng = np.random.default_rng(hashed_seed(settings.seed, "vae.scale"))
-    sample = torch.from_numpy(
-        np.stack([to_samples(draw_composite(source, rng, settings.size).image) for _ in range(64)])
-    )
-    with torch.no_grad():
-        spread = vae.encode(sample).latent_dist.mean.std().item()
-    vae.register_to_config(scaling_factor=round(1.0 / spread, 5))
-    write_json(folder / "vae.history.json", stage.history)
-    return vae
+    def terms(x: torch.Tensor, made: torch.Tensor) -> Terms:
+        # Features hardly see colour and L1 forgives what few pixels have, so colour needs a term of its own.
+        parts = {
+            "l1": F.l1_loss(made, x),
+            "perceptual": perceptual(made, x),
+            "colour": F.mse_loss(_small_colours(made)[:, 1:], _small_colours(x)[:, 1:]),
+        }
+        return {"loss": parts["l1"] + 0.06 * parts["perceptual"] + 4.0 * parts["colour"], **parts}
+
+    def both(rng: np.random.Generator, noise: torch.Generator) -> Terms:
+        x = crops(rng)
+        latents = _normalised(vae.encode(x).latent_dist.mean)
+        light = 0.3 * rng.random(len(x))
+        heavy = spreads[rng.integers(150, settings.latest_step, size=len(x))].numpy()
+        spread = torch.from_numpy(np.where(rng.random(len(x)) < 0.5, light, heavy)).float()[:, None, None, None]
+        parts = terms(x, vae.decode(latents + spread * torch.randn(latents.shape, generator=noise)).sample)
+        thumbnail = F.mse_loss(latents[:, :3], _normalised(_small_colours(x)))
+        return {**parts, "loss": parts["loss"] + 0.2 * thumbnail, "thumbnail": thumbnail}
+
+    def decoder_alone(rng: np.random.Generator, noise: torch.Generator) -> Terms:
+        x = crops(rng)
+        with torch.no_grad():
+            latents = vae.encode(x).latent_dist.mean
+        spread = torch.from_numpy(0.35 * rng.random(len(x))).float()[:, None, None, None]
+        return terms(x, vae.decode(latents + spread * torch.randn(latents.shape, generator=noise)).sample)
+
+    if settings.vae_steps:
+        stage = Stage(folder, "vae", {"vae": vae}, settings.vae_rate, settings.vae_steps, settings.ema, settings.seed)
+        stage.run(both, log)
+        stage.use_average()
+        write_json(folder / "vae.history.json", stage.history)
+        _fold_normalisation(vae, pictures[:: max(1, len(pictures) // 256)])
+    if settings.decoder_steps:
+        parts = {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv}
+        stage = Stage(
+            folder, "decoder", parts, settings.decoder_rate, settings.decoder_steps, settings.ema, settings.seed
+        )
+        stage.run(decoder_alone, log)
+        stage.use_average()
+        write_json(folder / "decoder.history.json", stage.history)
+    return vae.eval()
+
+
+def _normalised(latents: torch.Tensor) -> torch.Tensor:
+    """Zero mean and unit variance in every channel, over the batch and all positions."""
+    mean = latents.mean(dim=(0, 2, 3), keepdim=True)
+    return (latents - mean) / (latents.std(dim=(0, 2, 3), keepdim=True) + 1e-6)
+
+
+@torch.no_grad()
+def _fold_normalisation(vae: AutoencoderKL, pictures: torch.Tensor) -> None:
+    """Let the encoder itself give latents of zero mean and unit variance, without any spread of the posterior."""
+    latents = torch.cat([vae.encode(from_bytes(part)).latent_dist.mean for part in pictures.split(16)])
+    mean, spread = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) + 1e-6
+    channels, layer = len(mean), vae.quant_conv
+    layer.weight[:channels] /= spread[:, None, None, None]
+    layer.bias[:channels] = (layer.bias[:channels] - mean) / spread
+    layer.weight[channels:] = 0.0
+    layer.bias[channels:] = -30.0  # the logarithm of the variance, at its lower limit
 
 
 def train_denoiser(
     source: CompositeSource,
+    pictures: torch.Tensor,
+    shown: list[Shown],
     settings: TrainingSettings,
     vae: AutoencoderKL,
     folder: Path,
     log: Callable[[str], None],
     start: Path | None = None,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel, CLIPTokenizer]:
-    """Train the denoiser and the text encoder together on latents of a pool of composites.
+    """Train the denoiser and the text encoder together on the latents of the composites.
 
     With ``start``, a finished model, training goes on from its denoiser, text encoder and vocabulary.
     """
@@ -368,7 +460,10 @@ def train_denoiser(
         words = [f"a photo of a {label}, {text}" for label, text in zip(source.labels, source.definitions, strict=True)]
         tokenizer = build_tokenizer([*words, *source.phrases], folder / "tokenizer_source")
         unet, text_encoder = build_unet(), build_text_encoder(len(tokenizer), tokenizer.eos_token_id)
-    latents, shown = _latent_pool(source, settings, vae, folder, log)
+    with torch.no_grad():
+        log(f"encoding {len(pictures)} composites")
+        parts = [vae.encode(from_bytes(part)).latent_dist.mean.half() for part in pictures.split(32)]
+    latents = torch.cat(parts) * vae.config.scaling_factor
     stage = Stage(
         folder,
         "denoiser",
@@ -397,28 +492,3 @@ def train_denoiser(
     stage.use_average()
     write_json(folder / "denoiser.history.json", stage.history)
     return unet.eval(), text_encoder.eval(), tokenizer
-
-
-def _latent_pool(
-    source: CompositeSource, settings: TrainingSettings, vae: AutoencoderKL, folder: Path, log: Callable[[str], None]
-) -> tuple[torch.Tensor, list]:
-    """Latents (N x 8 x 32 x 32, half precision, unit variance) of the pool, and what each composite shows."""
-    file, shown, parts = folder / "pool.safetensors", [], []
-    known = load_file(file)["latents"] if file.exists() else None
-    for start in range(0, settings.pool, 64):
-        composites = [
-            draw_composite(source, np.random.default_rng(hashed_seed(settings.seed, "pool", i)), settings.size)
-            for i in range(start, min(start + 64, settings.pool))
-        ]
-        shown += composites
-        if known is None:
-            x = torch.from_numpy(np.stack([to_samples(composite.image) for composite in composites]))
-            with torch.no_grad():
-                parts.append((vae.encode(x).latent_dist.mean * vae.config.scaling_factor).half())
-            if start % 2048 == 0:
-                log(f"pool: {start} of {settings.pool} composites encoded")
-    if known is None:
-        known = torch.cat(parts).contiguous()  # convolutions leave channels last, which the format refuses
-        with whole_file(file) as temporary:
-            save_file({"latents": known}, temporary)
-    return known, shown

@@ -5,15 +5,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from d3s.errors import D3SError
 from d3s.generation import make_images, plan_recipes
 from d3s.generator import Generator, Request, Sampling
 from d3s.imageio import encode_png, image_digest
+from d3s.recipes import GENERATION_VERSION
 from d3s.shards import TarReader, write_tar
 from d3s.store import ImageStore
 from tiny import draw_ground, make_tiny_generator
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SETTINGS: dict[str, str | int | float] = {
     "scheduler": "DDIMScheduler",
     "steps": 4,
@@ -46,6 +49,20 @@ def test_an_image_is_the_same_alone_and_in_any_batch(generator: Generator) -> No
     alone = generator.generate(requests(3)[2:])
     assert image_digest(alone[0]) == image_digest(together[2])
     assert together[0].size == (32, 32)
+
+
+def test_pixels_change_only_with_a_new_generation_version(generator: Generator) -> None:
+    """Guards ``GENERATION_VERSION``: whoever changes what a recipe gives must raise it, or old images would stay.
+
+    Pixels are compared and not their digests, because processors differ in the last bits.
+    """
+    made = np.concatenate([np.asarray(picture) for picture in generator.generate(requests(4))], axis=1)
+    golden = GOLDEN / f"generation_{GENERATION_VERSION}.png"
+    if not golden.exists():
+        Image.fromarray(made).save(golden)
+        pytest.fail(f"no golden pixels of this version yet; look at {golden} and commit it if it is meant")
+    wanted = np.asarray(Image.open(golden).convert("RGB"), dtype=int)
+    assert np.abs(made - wanted).max() <= 4, "the pixels of a recipe changed: raise GENERATION_VERSION in d3s.recipes"
 
 
 def test_seed_and_prompt_change_the_image(generator: Generator) -> None:

@@ -1,14 +1,25 @@
 """Training of the demo's generator: resumable with the same result, on the train split's pictures alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from d3s.generator_data import CompositeSource, draw_composite, prompt_of, to_samples
-from d3s.generator_training import Stage, build_text_encoder, build_tokenizer, build_unet, build_vae
+from d3s.generator_data import CompositeSource, Shown, draw_composite, prompt_of
+from d3s.generator_training import (
+    Stage,
+    TrainingSettings,
+    build_text_encoder,
+    build_tokenizer,
+    build_unet,
+    build_vae,
+    draw_pool,
+    from_bytes,
+    train_denoiser,
+    train_vae,
+)
 from tiny import draw_ground, draw_object
 
 
@@ -61,10 +72,8 @@ def test_a_composite_depends_on_its_random_numbers_alone(source: CompositeSource
 
 def test_prompts_name_what_the_composite_shows(source: CompositeSource) -> None:
     rng = np.random.default_rng(0)
-    composite = draw_composite(source, rng, 32)
-    prompts = {prompt_of(source, composite, rng) for _ in range(200)}
-    label, phrase = source.labels[composite.class_number], source.phrases[composite.background_number]
-    definition = source.definitions[composite.class_number]
+    prompts = {prompt_of(source, Shown(class_number=1, background_number=0), rng) for _ in range(200)}
+    label, definition, phrase = "box", "a thing with corners", "on grass"
     assert prompts == {
         "",
         f"a photo, {phrase}",
@@ -74,10 +83,9 @@ def test_prompts_name_what_the_composite_shows(source: CompositeSource) -> None:
     }
 
 
-def test_samples_are_scaled_to_one() -> None:
-    white = to_samples(Image.new("RGB", (4, 6), (255, 0, 127)))
-    assert white.shape == (3, 6, 4)
-    assert white[:, 0, 0].tolist() == pytest.approx([1.0, -1.0, -0.0039], abs=1e-3)
+def test_bytes_become_samples_between_minus_one_and_one() -> None:
+    pixels = torch.tensor([255, 0, 127], dtype=torch.uint8).reshape(1, 3, 1, 1)
+    assert from_bytes(pixels).flatten().tolist() == pytest.approx([1.0, -1.0, -0.0039], abs=1e-3)
 
 
 def test_the_parts_fit_together_and_the_weights_stay_small(tmp_path: Path) -> None:
@@ -97,3 +105,57 @@ def test_the_tokenizer_knows_its_words_and_spells_others(tmp_path: Path) -> None
     assert tokenizer.tokenize("a ball, on grass") == ["a</w>", "ball</w>", ",</w>", "on</w>", "grass</w>"]
     spelt = tokenizer("zebra ßé").input_ids
     assert tokenizer.unk_token_id not in spelt[1:-1]
+
+
+class PlainDistance(torch.nn.Module):
+    """Stands in for the perceptual distance, whose weights are fetched."""
+
+    def forward(self, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (made - target).square().mean()
+
+
+SHORT = TrainingSettings(
+    size=32, crop=16, pool=6, vae_steps=2, vae_batch=2, decoder_steps=2, unet_steps=2, unet_batch=2
+)
+
+
+def quiet(message: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def pool(source: CompositeSource, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.Tensor, list[Shown]]:
+    folder = tmp_path_factory.mktemp("states")
+    return folder, *draw_pool(source, SHORT, folder, quiet)
+
+
+def test_the_pool_is_drawn_once(source: CompositeSource, pool: tuple[Path, torch.Tensor, list[Shown]]) -> None:
+    folder, pictures, shown = pool
+    assert (pictures.shape, pictures.dtype, len(shown)) == ((6, 3, 32, 32), torch.uint8, 6)
+    again, shown_again = draw_pool(source, SHORT, folder, quiet)
+    assert torch.equal(pictures, again)
+    assert shown == shown_again
+
+
+def test_latents_come_out_normalised_and_training_goes_on_from_a_finished_model(
+    source: CompositeSource, pool: tuple[Path, torch.Tensor, list[Shown]]
+) -> None:
+    folder, pictures, shown = pool
+    vae = train_vae(pictures, SHORT, PlainDistance(), folder, quiet)
+    with torch.no_grad():
+        posterior = vae.encode(from_bytes(pictures)).latent_dist
+    assert posterior.mean.mean(dim=(0, 2, 3)).abs().max() < 1e-3
+    assert posterior.mean.std(dim=(0, 2, 3)) == pytest.approx(torch.ones(16), abs=1e-3)
+    assert torch.allclose(posterior.sample(), posterior.mean, atol=1e-4)  # the encoder hardly draws anything
+
+    unet, text_encoder, tokenizer = train_denoiser(source, pictures, shown, SHORT, vae, folder, quiet)
+    for part, name in ((vae, "vae"), (unet, "unet"), (text_encoder, "text_encoder"), (tokenizer, "tokenizer")):
+        part.save_pretrained(folder / "model" / name)
+    as_it_is = replace(SHORT, vae_steps=0, decoder_steps=0, unet_steps=0)
+    start, further = folder / "model", folder / "further"
+    same = train_vae(pictures, as_it_is, PlainDistance(), further, quiet, start)
+    assert torch.equal(same.quant_conv.weight, vae.quant_conv.weight)
+    assert torch.equal(same.post_quant_conv.weight, vae.post_quant_conv.weight)
+    unet_again, text_again, _ = train_denoiser(source, pictures, shown, as_it_is, same, further, quiet, start)
+    assert torch.equal(unet_again.conv_in.weight, unet.conv_in.weight)
+    assert torch.equal(text_again.get_input_embeddings().weight, text_encoder.get_input_embeddings().weight)
