@@ -222,7 +222,7 @@ class Stage:
 
     def _factor(self, step: int) -> float:
         warm = min(1.0, (step + 1) / 100)
-        return warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(step, self.steps) / self.steps)))
+        return warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(step, self.steps) / max(self.steps, 1))))
 
     def run(
         self, step: Callable[[np.random.Generator, torch.Generator], Terms], log: Callable[[str], None], every: int = 50
