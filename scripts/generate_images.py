@@ -48,11 +48,14 @@ def main(args: argparse.Namespace) -> None:
         sampling = Sampling(args.scheduler, args.steps, args.strength, args.guidance)
         return Generator(args.model, sampling, args.size, args.dtype, args.batch_size, args.device)
 
+    store = ImageStore(args.store)
     with TarReader(args.guides) as guides:
         label = "/".join(args.output.with_suffix("").parts[-4:])
-        table, members = make_images(table, guides, ImageStore(args.store), load, args.batch_size, label)
+        table, members = make_images(table, guides, store, load, args.batch_size, label)
     table["shard"] = str(args.output)
-    write_shard(args.output, table, members)
+    digests = write_shard(args.output, table, members)
+    whole = table[table["status"] == "ok"]
+    store.adopt(args.output, {r: (m, digests[m]) for r, m in zip(whole["recipe"], whole["member"], strict=True)})
     log.info("%d images packed, %d rows without one", len(members), len(table) - len(members))
 
 

@@ -125,12 +125,17 @@ class TarReader:
         return data
 
 
-def write_shard(tar: str | Path, manifest: pd.DataFrame, members: Iterable[tuple[str, bytes]]) -> None:
-    """Write the three files of a shard: ``X.tar``, ``X.parquet`` and, last, ``X.digests.json`` (the resume mark)."""
+def write_shard(tar: str | Path, manifest: pd.DataFrame, members: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Write the three files of a shard: ``X.tar``, ``X.parquet`` and, last, ``X.digests.json`` (the resume mark).
+
+    Returns:
+        The digest of every member's bytes, by name.
+    """
     tar = Path(tar)
     digests = write_tar(tar, members)
     write_table(tar.with_suffix(".parquet"), manifest)
     write_json(tar.with_suffix(".digests.json"), {"members": digests, "manifest": _table_digest(manifest)})
+    return digests
 
 
 def _table_digest(table: pd.DataFrame) -> str:
