@@ -34,6 +34,7 @@ rule predict_classifier:
         " --name {wildcards.classifier} --timm-name {params.timm_name} --weights {input.weights}"
         " --input-size {params.input_size} --classes {input.classes} --rows-digest {params.rows}"
         f" --batch-size {CONFIG['classifiers']['batch_size']} --device {CONFIG['classifiers']['device']}"
+        f" --store {CONFIG['store']}"
         " --output {output} --log {log}"
 
 

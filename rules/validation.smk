@@ -40,6 +40,7 @@ rule screen_images:
         " --input-size {params.input_size} --classes {input.classes} --rows-digest {params.rows}"
         " --min-contrast {params.min_contrast} --min-probability {params.min_probability}"
         f" --batch-size {CONFIG['screens']['batch_size']} --device {CONFIG['screens']['device']}"
+        f" --store {CONFIG['store']}"
         " --output {output} --log {log}"
 
 

@@ -2,15 +2,16 @@
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
 from d3s import cli
+from d3s.array_store import ArrayStore, through_store
 from d3s.classification_metrics import prediction_row
-from d3s.classifiers import Classifier
+from d3s.classifiers import Classifier, probability_store
 from d3s.devices import choose_device
 from d3s.errors import BadInput
 from d3s.imageio import decode_png
@@ -35,6 +36,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--classes", type=Path, required=True, help="table of classes")
     parser.add_argument("--rows-digest", help="digest of what is used of it when the job was planned")
     parser.add_argument("--batch-size", type=int, default=16, help="pictures per call")
+    parser.add_argument("--store", type=Path, help="folder of finished scores; without it, none are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--output", type=Path, required=True, help="table of predictions to write (Parquet)")
     return parser.parse_args()
@@ -50,30 +52,30 @@ def read_shards(tars: list[Path], dataset: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def readable(rows: pd.DataFrame) -> Iterator[tuple[int, Image.Image]]:
-    """The pictures that can be decoded, with the numbers of their rows; the others are left to ``screen_images``."""
-    for tar, group in rows.groupby("tar", sort=False):
+def readable(rows: pd.DataFrame, places: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
+    """The pictures at some places of the rows that can be decoded; the others are left to ``screen_images``."""
+    for tar, group in rows.iloc[list(places)].groupby("tar", sort=False):
         with TarReader(tar) as reader:
-            for number, member in group["member"].items():
+            for place, member in group["member"].items():
                 try:
-                    yield number, decode_png(reader.read(member))
+                    yield place, decode_png(reader.read(member))
                 except BadInput as bad:
                     log.warning("%s in %s: %s", member, tar, bad.reason)
 
 
-def predict(rows: pd.DataFrame, classifier: Classifier, classes: SuperClasses, name: str) -> pd.DataFrame:
+def predict(
+    rows: pd.DataFrame, classifier: Classifier, classes: SuperClasses, name: str, store: ArrayStore | None
+) -> pd.DataFrame:
     """One row per row given; what is not readable keeps empty probabilities."""
-    seen: list[int] = []
-
-    def pictures() -> Iterator[Image.Image]:
-        for number, picture in cli.progress(readable(rows), len(rows), "pictures", name):
-            seen.append(number)
-            yield picture
-
-    answers = list(classifier.probabilities(pictures()))
-    records = {number: prediction_row(answer, classes) for number, answer in zip(seen, answers, strict=True)}
+    answers = through_store(
+        store,
+        rows["image_digest"].tolist(),
+        lambda places: cli.progress(readable(rows, places), len(places), "pictures", name),
+        classifier.probabilities,
+    )
+    records = [{} if answer is None else prediction_row(answer, classes) for answer in answers]
     columns = [f"p_{class_id}" for class_id in classes.ids] + ["top1_index", "top1_probability"]
-    found = pd.DataFrame([records.get(number, {}) for number in rows.index], columns=columns, dtype="float64")
+    found = pd.DataFrame(records, columns=columns, dtype="float64")
     table = pd.concat([rows[["dataset", "sample", "image_digest"]].assign(model=name), found], axis=1)
     return table.astype({"top1_index": "Int64"}).sort_values(["dataset", "sample"], ignore_index=True)
 
@@ -84,7 +86,8 @@ def main(args: argparse.Namespace) -> None:
     classes, device = read_super_classes(args.classes, args.rows_digest), choose_device(args.device)
     model = load_classifier(args.timm_name, args.weights).to(device)
     rows = pd.concat([read_shards(args.guides, "guides"), read_shards(args.images, "images")], ignore_index=True)
-    table = predict(rows, Classifier(model, args.input_size, args.batch_size, device), classes, args.name)
+    store = args.store and probability_store(args.store, args.timm_name, args.weights, args.input_size)
+    table = predict(rows, Classifier(model, args.input_size, args.batch_size, device), classes, args.name, store)
     write_table(args.output, table)
     log.info("%s looked at %d pictures", args.name, table["top1_index"].notna().sum())
 

@@ -2,15 +2,18 @@
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from d3s import cli
-from d3s.classifiers import Classifier
+from d3s.array_store import through_store
+from d3s.classifiers import Classifier, probability_store
 from d3s.devices import choose_device
 from d3s.errors import D3SError
-from d3s.screening import Judge, ScreenSettings, screen
+from d3s.screening import Judge, Pictures, ScreenSettings, screen
 from d3s.shards import TarReader, write_table
 from d3s.superclasses import read_super_classes
 from d3s.weights import load_classifier
@@ -33,12 +36,13 @@ def parse() -> argparse.Namespace:
         "--min-probability", type=float, default=0.1, help="least probability of its class if not first"
     )
     parser.add_argument("--batch-size", type=int, default=16, help="images per call of the classifier")
+    parser.add_argument("--store", type=Path, help="folder of finished scores; without it, none are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser.parse_args()
 
 
-def load_judge(args: argparse.Namespace, total: int) -> Judge | None:
-    """The classifier that the arguments name, if any; ``total`` images at most are shown to it."""
+def load_judge(args: argparse.Namespace) -> Judge | None:
+    """The classifier that the arguments name, if any."""
     if not args.classifier:
         return None
     if not (args.timm_name and args.weights and args.input_size and args.classes):
@@ -49,11 +53,18 @@ def load_judge(args: argparse.Namespace, total: int) -> Judge | None:
     classes, device = read_super_classes(args.classes, args.rows_digest), choose_device(args.device)
     model = load_classifier(args.timm_name, args.weights).to(device)
     classifier = Classifier(model, args.input_size, args.batch_size, device)
-    return Judge(
-        args.classifier,
-        dict(zip(classes.ids, classes.names, strict=True)),
-        lambda images: map(classes.sums, classifier.probabilities(cli.progress(images, total, "images"))),
-    )
+    store = args.store and probability_store(args.store, args.timm_name, args.weights, args.input_size)
+
+    def probabilities(digests: Sequence[str], pictures: Pictures) -> list[np.ndarray]:
+        answers = through_store(
+            store,
+            digests,
+            lambda places: cli.progress(pictures(places), len(places), "images"),
+            classifier.probabilities,
+        )
+        return [classes.sums(answer) for answer in answers if answer is not None]
+
+    return Judge(args.classifier, dict(zip(classes.ids, classes.names, strict=True)), probabilities)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -74,7 +85,7 @@ def main(args: argparse.Namespace) -> None:
             images.read,
             lambda sample: guides.read(where[sample]),
             ScreenSettings(args.min_contrast, args.min_probability),
-            load_judge(args, len(rows)),
+            load_judge(args),
         )
     write_table(args.output, table)
     counts = table["status"].value_counts().sort_index()

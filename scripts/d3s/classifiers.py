@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -10,10 +11,22 @@ import torch
 from PIL import Image
 from torch import nn
 
+from d3s.array_store import ArrayStore
+from d3s.identity import file_sha256
+
 T = TypeVar("T")
 
 MEAN, STD = 0.5, 0.5
 """Of the inputs that the EfficientNet-Lite family was trained on, for each colour, where white is 1."""
+
+
+SCORING_VERSION = 1
+"""Raised whenever a change of this module alters the probabilities that a model gives a picture; old ones go unused."""
+
+
+def probability_store(folder: str | Path, timm_name: str, weights: str | Path, input_size: int) -> ArrayStore:
+    """Where the probabilities of one classifier are kept, by the digest of the picture's pixels."""
+    return ArrayStore(folder, "probabilities", timm_name, file_sha256(weights), input_size, SCORING_VERSION)
 
 
 def to_input(image: Image.Image, input_size: int) -> torch.Tensor:

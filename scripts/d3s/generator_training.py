@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ class TrainingSettings:
         pool: composites that everything is trained on.
         crop: side of the crops that the VAE is trained on.
         vae_steps, vae_batch, vae_rate: steps, pictures per step and peak learning rate of the VAE.
-        decoder_steps, decoder_rate: the same for the decoder alone, after the latents are settled.
+        fine_steps, fine_rate: the same for its second part, which sees little noise and learns detail.
         unet_steps, unet_batch, unet_rate: the same for the denoiser and its text encoder.
         latest_step: noise levels are mostly drawn below this one of 1000, which is all that image-to-image at the
             demo's strength ever sees; a tenth is drawn above it.
@@ -51,9 +52,9 @@ class TrainingSettings:
     vae_steps: int = 3600
     vae_batch: int = 8
     vae_rate: float = 1.5e-3
-    decoder_steps: int = 900
-    decoder_rate: float = 6e-4
-    unet_steps: int = 5600
+    fine_steps: int = 2600
+    fine_rate: float = 8e-4
+    unet_steps: int = 5400
     unet_batch: int = 16
     unet_rate: float = 6e-4
     latest_step: int = 600
@@ -175,11 +176,14 @@ def from_bytes(pictures: torch.Tensor) -> torch.Tensor:
 
 
 class PerceptualLoss(nn.Module):
-    """Distance of two pictures in a classifier's feature maps, each normalised over channels (as LPIPS, unweighted)."""
+    """Distances of two pictures in a classifier's feature maps, each normalised over channels (as LPIPS, unweighted).
+
+    One for each of four levels, of a half to a sixteenth of the side.
+    """
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
-        features = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(0, 1, 2))
+        features = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(0, 1, 2, 3))
         features.load_state_dict(load_file(weights), strict=False)
         self.features = features.eval().requires_grad_(False)
 
@@ -190,7 +194,7 @@ class PerceptualLoss(nn.Module):
             (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean()
             for a, b in zip(self.features(made), wanted, strict=True)
         ]
-        return torch.stack(distances).sum()
+        return torch.stack(distances)
 
 
 class Stage:
@@ -339,6 +343,15 @@ def draw_pool(
     return pictures, shown
 
 
+@dataclass(frozen=True)
+class Noises:
+    """Noise on latents: of a share of the pictures, heavy, as at steps 150 to ``latest``; else up to ``light``."""
+
+    share: float
+    latest: int
+    light: float
+
+
 def train_vae(
     pictures: torch.Tensor,
     settings: TrainingSettings,
@@ -355,7 +368,7 @@ def train_vae(
     instead left four of eight channels nearly empty. Three channels are asked to look like a thumbnail in opponent
     colours: an encoder that has no colour yet and a decoder that uses none hardly learn it from each other; without
     this term red and green came out the same. The normalisation is folded into the VAE's 1 x 1 convolution, so
-    ``scaling_factor`` is 1. At the end the decoder alone learns to decode nearly clean latents well.
+    ``scaling_factor`` is 1. A second part sees less noise and more of the classifier's features, for detail.
 
     With ``start``, a finished model, training goes on from its VAE; with no steps, it is taken as it is.
     """
@@ -375,46 +388,35 @@ def train_vae(
             taken.append(crop[torch.from_numpy(channels)])
         return from_bytes(torch.stack(taken))
 
-    def terms(x: torch.Tensor, made: torch.Tensor) -> Terms:
-        # Features hardly see colour and L1 forgives what few pixels have, so colour needs a term of its own.
-        parts = {
-            "l1": F.l1_loss(made, x),
-            "perceptual": perceptual(made, x),
-            "colour": F.mse_loss(_small_colours(made)[:, 1:], _small_colours(x)[:, 1:]),
-        }
-        return {"loss": parts["l1"] + 0.06 * parts["perceptual"] + 4.0 * parts["colour"], **parts}
-
-    def both(rng: np.random.Generator, noise: torch.Generator) -> Terms:
+    def step(rng: np.random.Generator, noise: torch.Generator, noises: Noises, levels: int, weight: float) -> Terms:
         x = crops(rng)
         latents = _normalised(vae.encode(x).latent_dist.mean)
-        light = 0.3 * rng.random(len(x))
-        heavy = spreads[rng.integers(150, settings.latest_step, size=len(x))].numpy()
-        spread = torch.from_numpy(np.where(rng.random(len(x)) < 0.5, light, heavy)).float()[:, None, None, None]
-        parts = terms(x, vae.decode(latents + spread * torch.randn(latents.shape, generator=noise)).sample)
-        thumbnail = F.mse_loss(latents[:, :3], _normalised(_small_colours(x)))
-        return {**parts, "loss": parts["loss"] + 0.2 * thumbnail, "thumbnail": thumbnail}
+        light = noises.light * rng.random(len(x))
+        strong = spreads[rng.integers(150, noises.latest, size=len(x))].numpy()
+        spread = torch.from_numpy(np.where(rng.random(len(x)) < noises.share, strong, light)).float()
+        drawn = torch.randn(latents.shape, generator=noise)
+        made = vae.decode(latents + spread[:, None, None, None] * drawn).sample
+        colours = _small_colours(x)
+        terms = {
+            "l1": F.l1_loss(made, x),
+            "perceptual": perceptual(made, x)[:levels].sum(),
+            # Features hardly see colour and L1 forgives what few pixels have, so colour needs a term of its own.
+            "colour": F.mse_loss(_small_colours(made)[:, 1:], colours[:, 1:]),
+            "thumbnail": F.mse_loss(latents[:, :3], _normalised(colours)),
+        }
+        loss = terms["l1"] + weight * terms["perceptual"] + 4.0 * terms["colour"] + 0.2 * terms["thumbnail"]
+        return {"loss": loss, **terms}
 
-    def decoder_alone(rng: np.random.Generator, noise: torch.Generator) -> Terms:
-        x = crops(rng)
-        with torch.no_grad():
-            latents = vae.encode(x).latent_dist.mean
-        spread = torch.from_numpy(0.35 * rng.random(len(x))).float()[:, None, None, None]
-        return terms(x, vae.decode(latents + spread * torch.randn(latents.shape, generator=noise)).sample)
-
-    if settings.vae_steps:
-        stage = Stage(folder, "vae", {"vae": vae}, settings.vae_rate, settings.vae_steps, settings.ema, settings.seed)
-        stage.run(both, log)
-        stage.use_average()
-        write_json(folder / "vae.history.json", stage.history)
-        _fold_normalisation(vae, pictures[:: max(1, len(pictures) // 256)])
-    if settings.decoder_steps:
-        parts = {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv}
-        stage = Stage(
-            folder, "decoder", parts, settings.decoder_rate, settings.decoder_steps, settings.ema, settings.seed
-        )
-        stage.run(decoder_alone, log)
-        stage.use_average()
-        write_json(folder / "decoder.history.json", stage.history)
+    for name, steps, rate, noises, levels, weight in (
+        ("vae", settings.vae_steps, settings.vae_rate, Noises(0.5, settings.latest_step, 0.3), 3, 0.06),
+        ("vae_fine", settings.fine_steps, settings.fine_rate, Noises(0.25, 520, 0.25), 4, 0.1),
+    ):
+        if steps:
+            stage = Stage(folder, name, {"vae": vae}, rate, steps, settings.ema, settings.seed)
+            stage.run(partial(step, noises=noises, levels=levels, weight=weight), log)
+            stage.use_average()
+            write_json(folder / f"{name}.history.json", stage.history)
+            _fold_normalisation(vae, pictures[:: max(1, len(pictures) // 256)])
     return vae.eval()
 
 

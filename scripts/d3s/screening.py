@@ -1,7 +1,7 @@
 """Screening: which generated images are whole, hold something, and look like their class to a classifier."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -70,6 +70,10 @@ class Finding:
     super_probability: float = math.nan
 
 
+Pictures = Callable[[Sequence[int]], Iterator[tuple[int, Image.Image]]]
+"""Gives the pictures at some positions, each with its position."""
+
+
 @dataclass(frozen=True)
 class Judge:
     """A classifier as screening needs it.
@@ -77,20 +81,21 @@ class Judge:
     Attributes:
         name: of the classifier.
         classes: name of each super-class by its id, in the order of the probabilities.
-        probabilities: for each picture, in order, its probabilities of the super-classes.
+        probabilities: for each picture, in order, its probabilities of the super-classes. It is given the digests of
+            their pixels, and what gives the pictures themselves, with their positions, for those that it must see.
     """
 
     name: str
     classes: Mapping[int, str]
-    probabilities: Callable[[Iterable[Image.Image]], Iterator[np.ndarray]]
+    probabilities: Callable[[Sequence[str], Pictures], Iterable[np.ndarray]]
 
 
-def inspect(data: bytes, expected_digest: str | None, guide: Image.Image, settings: ScreenSettings) -> Finding:
+def inspect(data: bytes, expected_digest: str, guide: Image.Image, settings: ScreenSettings) -> Finding:
     """All that can be said of an image without a classifier.
 
     Args:
         data: the image's file.
-        expected_digest: of its pixels, as they were generated; nothing if unknown.
+        expected_digest: of its pixels, as they were generated.
         guide: what it was made from; an image has its guide's size.
         settings: when it is rejected.
     """
@@ -102,7 +107,7 @@ def inspect(data: bytes, expected_digest: str | None, guide: Image.Image, settin
     finding = Finding(
         SUFFICIENT, brightness=float(luminance.mean()), contrast=float(luminance.std()), dhash=f"{dhash(image):016x}"
     )
-    if expected_digest and image_digest(image) != expected_digest:
+    if image_digest(image) != expected_digest:
         return replace(finding, status="unreadable", reason="its pixels aren't the ones that were generated")
     if image.size != guide.size:
         reason = f"it is {image.width} x {image.height} and its guide {guide.width} x {guide.height}"
@@ -169,16 +174,19 @@ def screen(
         if row["status"] != SUFFICIENT:
             findings.append(Finding("not_generated", f"there is no image ({row['status']}): {row['reason']}"))
             continue
-        expected = row["image_digest"] if isinstance(row["image_digest"], str) else None
         guide = decode_png(read_guide(row["sample"]))
-        findings.append(inspect(read_image(row["member"]), expected, guide, settings))
+        findings.append(inspect(read_image(row["member"]), row["image_digest"], guide, settings))
     if judge is not None:
         ask = [
             place
             for place, row in enumerate(plan)
             if findings[place].status == SUFFICIENT and row["class_id"] in judge.classes
         ]
-        answers = judge.probabilities(decode_png(read_image(plan[place]["member"])) for place in ask)
+
+        def pictures(positions: Sequence[int]) -> Iterator[tuple[int, Image.Image]]:
+            return ((position, decode_png(read_image(plan[ask[position]]["member"]))) for position in positions)
+
+        answers = judge.probabilities([plan[place]["image_digest"] for place in ask], pictures)
         for place, answer in zip(ask, answers, strict=True):
             findings[place] = judge_one(findings[place], plan[place]["class_id"], answer, judge, settings)
     records = [asdict(finding) for finding in findings]

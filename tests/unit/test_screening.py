@@ -1,6 +1,6 @@
 import argparse
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ from PIL import Image
 import screen_images
 from d3s.errors import D3SError
 from d3s.fingerprint import dhash
-from d3s.imageio import encode_png, image_digest
-from d3s.screening import DTYPES, Finding, Judge, ScreenSettings, inspect, judge_one, screen
+from d3s.imageio import decode_png, encode_png, image_digest
+from d3s.screening import DTYPES, Finding, Judge, Pictures, ScreenSettings, inspect, judge_one, screen
 from d3s.shards import write_shard
 
 SETTINGS = ScreenSettings(min_contrast=0.02, min_probability=0.1)
@@ -26,15 +26,16 @@ def noise(number: int, side: int = 16) -> Image.Image:
 def judge(*answers: tuple[float, float]) -> Judge:
     """A judge that gives these probabilities, one after the other."""
 
-    def probabilities(images: Iterable[Image.Image]) -> Iterator[np.ndarray]:
-        for _, answer in zip(images, answers, strict=True):
-            yield np.array(answer)
+    def probabilities(digests: Sequence[str], pictures: Pictures) -> list[np.ndarray]:
+        seen = [(place, image_digest(picture)) for place, picture in pictures(range(len(digests)))]
+        assert seen == list(enumerate(digests))
+        return [np.array(answer) for answer in answers]
 
     return Judge("lite1", CLASSES, probabilities)
 
 
 def look(data: bytes, guide: Image.Image, expected: str | None = None) -> Finding:
-    return inspect(data, expected, guide, SETTINGS)
+    return inspect(data, expected or image_digest(decode_png(data)), guide, SETTINGS)
 
 
 def test_a_good_image_is_measured() -> None:
@@ -55,7 +56,7 @@ def test_the_distance_to_the_guide_is_one_between_black_and_white() -> None:
 
 
 def test_a_truncated_image_is_unreadable() -> None:
-    finding = look(encode_png(noise(1))[:200], noise(1))
+    finding = look(encode_png(noise(1))[:200], noise(1), image_digest(noise(1)))
     assert finding.status == "unreadable"
     assert "truncated" in finding.reason
     assert math.isnan(finding.contrast)
