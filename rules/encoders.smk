@@ -91,8 +91,8 @@ rule train_encoder:
         " --steps {params.steps} --batch-size {params.batch_size} --warmup-steps {params.warmup_steps}"
         " --warmup-rate {params.warmup_rate} --rate {params.rate} --betas {params.betas}"
         " --weight-decay {params.weight_decay} --head-factor {params.head_factor} --precision {params.precision}"
-        f" --device {ENCODER['device']} --threads {ENCODER['threads']}"
-        " --output {params.folder} --log {log}"
+        f" --device {ENCODER['device']} --threads {ENCODER['threads']} --store {CONFIG['store']}"
+        " --code {params.code} --output {params.folder} --log {log}"
 
 
 rule extract_features:

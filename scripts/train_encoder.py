@@ -16,10 +16,13 @@ from d3s.encoder import Encoder, EncoderSettings, save_encoder
 from d3s.encoder_data import Activations, Pictures
 from d3s.errors import D3SError
 from d3s.features import read_manifest
-from d3s.identity import digest, file_sha256
+from d3s.identity import file_sha256
+from d3s.kept_runs import KeptRun
 from d3s.objective import build_objective
 from d3s.shards import write_table
 from d3s.training import Trainer, TrainingSettings, init_heads, shape_of, training_rows, versions
+
+log = logging.getLogger(__name__)
 
 
 def parse() -> argparse.Namespace:
@@ -50,6 +53,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--no-flip", action="store_true", help="never mirror a picture")
     parser.add_argument("--precision", default=default.precision, choices=("no", "bf16"))
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--store", type=Path, help="folder of finished trainings; without it, none are kept")
+    parser.add_argument("--code", default="", help="digest of the code, a part of what determines a training")
     parser.add_argument("--save-seconds", type=float, default=60.0, help="how often the state is kept")
     parser.add_argument("--output", type=Path, required=True, help="folder of encoder.safetensors, .json, history.csv")
     return parser.parse_args()
@@ -91,8 +96,15 @@ def main(args: argparse.Namespace) -> None:
     )
     state = args.output / ".training.safetensors"
     trainer = Trainer(encoder, objective, settings, source, rows, state, choose_device(args.device).type)
+    kept = None
+    if args.store:
+        arithmetic = (trainer.accelerator.device.type, args.threads, versions())
+        kept = KeptRun(args.store, "encoder", trainer.identity, args.code, *arithmetic)
+        if kept.restore(args.output):
+            log.info("the same samples, settings and code gave this encoder before; it is taken from the store")
+            return
     if trainer.done:
-        logging.getLogger(__name__).info("going on from step %d", trainer.done)
+        log.info("going on from step %d", trainer.done)
     trainer.run(save_seconds=args.save_seconds)
     write_table(args.output / "history.csv", pd.DataFrame(trainer.history, columns=["step", "term", "value"]))
     about = {
@@ -101,13 +113,15 @@ def main(args: argparse.Namespace) -> None:
         "seed": args.seed,
         "training": asdict(settings),
         "n": len(rows),
-        "samples_digest": digest(rows[["sample", "recipe"]].values.tolist() if "recipe" in rows else trainer.samples),
+        "run": trainer.identity,
         "weights_sha256": file_sha256(args.weights),
         "device": trainer.accelerator.device.type,
         "threads": args.threads,
         "versions": versions(),
     }
     save_encoder(args.output, trainer.model, about)
+    if kept:
+        kept.keep(args.output, ("encoder.safetensors", "history.csv", "encoder.json"))
     state.unlink(missing_ok=True)
 
 

@@ -93,9 +93,12 @@ class Trainer:
         objective: of the encoder's shape.
         settings: of the run.
         source: of inputs.
-        rows: the training rows, with sample, class_id and background.
+        rows: the training rows, with sample, image_digest, class_id and background.
         state: file that the state is kept in; if it exists and belongs to this run, the run goes on from there.
         device: ``cpu`` or ``cuda``.
+
+    Attributes:
+        identity: digest of all that determines the run, up to its code and the device's arithmetic.
 
     Raises:
         D3SError: the launcher started several processes.
@@ -141,13 +144,13 @@ class Trainer:
         self.history: list[dict[str, object]] = []
         self._sums: dict[str, list[float]] = {}
         start = [bytes_digest(value.cpu().numpy().tobytes()) for value in self.model.state_dict().values()]
-        self._run = digest(
+        self.identity = digest(
             asdict(settings),
             asdict(encoder.settings),
             start,
             type(objective).__name__,
             asdict(objective.settings),
-            self.samples,
+            rows[["sample", "image_digest", "class_id", "background"]].values.tolist(),
         )
         if state is not None and state.exists():
             self._load()
@@ -239,13 +242,13 @@ class Trainer:
                 for name, value in optimiser.state.get(parameter, {}).items():
                     if isinstance(value, torch.Tensor):
                         tensors[f"{kind}/{number}/{name}"] = value
-        about = {"run": self._run, "done": self.done, "history": self.history, "sums": self._sums}
+        about = {"run": self.identity, "done": self.done, "history": self.history, "sums": self._sums}
         save_tensors(self.state, {name: value.clone() for name, value in tensors.items()}, about)
 
     def _load(self) -> None:
         assert self.state is not None
         tensors, about = read_safetensors(self.state), tensors_about(self.state)
-        if about.get("run") != self._run:
+        if about.get("run") != self.identity:
             return  # the settings or the samples changed: that is another run, which starts from the beginning
         self.done, self.history, self._sums = about["done"], about["history"], about["sums"]
         for kind, module in (("encoder", self.model), ("objective", self.objective)):

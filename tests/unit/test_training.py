@@ -14,6 +14,7 @@ from d3s.training import Trainer, TrainingSettings, init_heads, shape_of, traini
 ROWS = pd.DataFrame(
     {
         "sample": [f"s{number:02d}" for number in range(24)],
+        "image_digest": [f"{number:032x}" for number in range(24)],
         "class_id": [number % 2 for number in range(24)],
         "background": [("grass", "road", "water")[number % 3] for number in range(24)],
     }
