@@ -35,7 +35,7 @@ rule cache_activations:
         'python "$SCRIPTS"/cache_activations.py --images {input.images_tars} --guides {input.guides_tars}'
         " --manifest {input.manifest} --weights {input.weights} --timm-name {params.timm_name}"
         " --frozen-stages {params.frozen_stages} --input-size {params.input_size}"
-        f" --device {ENCODER['device']} --threads 2"
+        f" --device {ENCODER['device']} --threads 2 --store {CONFIG['store']}"
         " --output {output.activations} --log {log}"
 
 

@@ -7,11 +7,17 @@ import argparse
 import logging
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from d3s import cli
+from d3s.array_store import ArrayStore
 from d3s.devices import choose_device
 from d3s.encoder import save_tensors
 from d3s.encoder_data import (
     DATASETS,
+    DIGESTS,
+    TRUNK_VERSION,
     Pictures,
     in_batches,
     index_of,
@@ -22,6 +28,8 @@ from d3s.encoder_data import (
 from d3s.errors import D3SError
 from d3s.features import read_manifest
 from d3s.shards import write_table
+
+log = logging.getLogger(__name__)
 
 
 def parse() -> argparse.Namespace:
@@ -35,6 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--input-size", type=int, required=True, help="side in pixels that pictures are resized to")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--store", type=Path, help="folder of finished activations; without it, none are kept")
     parser.add_argument("--output", type=Path, required=True, help="activations (.safetensors)")
     return parser.parse_args()
 
@@ -47,13 +56,23 @@ def main(args: argparse.Namespace) -> None:
     encoder = trunk_encoder(args.timm_name, args.weights, args.input_size, args.frozen_stages).to(device)
     manifest = read_manifest(args.manifest)
     sources = {"images": Pictures(args.images, encoder), "guides": Pictures(args.guides, encoder)}
+    store = ArrayStore(args.store, "activations", trunk_of(encoder), TRUNK_VERSION) if args.store else None
     tensors, samples = {}, {}
     for dataset in DATASETS:
         source = sources[dataset.partition("_")[0]]
         samples[dataset] = select_samples(manifest, dataset, source)
-        made = in_batches(source, samples[dataset], encoder.activations, args.batch_size, device, dataset)
-        tensors[dataset] = made.half()
-        logging.getLogger(__name__).info("%s: %d pictures, %s each", dataset, len(made), tuple(made.shape[1:]))
+        digests = manifest.set_index("sample").loc[samples[dataset], DIGESTS[dataset.partition("_")[0]]].tolist()
+        known = store.get(digests) if store else {}
+        places = {key: place for place, key in enumerate(digests) if key not in known}
+        if places or not digests:
+            missing = [samples[dataset][place] for place in places.values()]
+            made = in_batches(source, missing, encoder.activations, args.batch_size, device, dataset)
+            fresh = dict(zip(places, made.half().numpy(), strict=True))
+            if store:
+                store.put(fresh)
+            known |= fresh
+        tensors[dataset] = torch.from_numpy(np.stack([known[key] for key in digests]))
+        log.info("%s: %d pictures, %d of them new", dataset, len(digests), len(places))
     save_tensors(args.output, tensors, {"trunk": trunk_of(encoder)})
     write_table(args.output.with_suffix(".parquet"), index_of(samples))
 

@@ -15,6 +15,10 @@ from d3s.imageio import decode_png
 from d3s.shards import TarReader
 
 DATASETS = ("images_train", "images_val", "guides_val")
+DIGESTS = {"images": "image_digest", "guides": "guide_digest"}
+"""The manifest's columns with the digests of pixels."""
+TRUNK_VERSION = 1
+"""Raised whenever a change of code alters the activations that frozen layers give a picture; old ones go unused."""
 
 
 class Pictures:
