@@ -1,6 +1,7 @@
 """What every script shares: arguments, logging, progress, and errors that say what to do."""
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -40,7 +41,15 @@ def run(parse: Callable[[], argparse.Namespace], main: Callable[[argparse.Namesp
     except BrokenPipeError:
         raise SystemExit(1) from None
     except OSError as error:
-        log.exception("the system refused: %s", error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = D3SError(
+                f"the disk is full, or your share of it ({error})",
+                "make room (scripts/collect_garbage.py frees images that nothing wants any more), then give the same "
+                "command again: it goes on where it was",
+            )
+            log.error("%s", full)
+        else:
+            log.exception("the system refused: %s", error)
         raise SystemExit(1) from None
     except Exception:
         log.exception("a defect of this software; please report it with this log")

@@ -76,6 +76,14 @@ def test_an_error_of_the_system_keeps_its_traceback(tmp_path: Path) -> None:
     assert "/no/such/folder/file" in done.stderr
 
 
+def test_a_full_disk_is_named_with_its_remedy(tmp_path: Path) -> None:
+    done = run(tmp_path, 'open("/dev/full", "w").write(100_000 * "x")')
+    assert done.returncode == 1
+    assert "the disk is full" in done.stderr
+    assert "collect_garbage.py" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_defect_keeps_its_traceback_and_has_a_status_of_its_own(tmp_path: Path) -> None:
     done = run(tmp_path, "1 / 0", "--log", "make.log")
     assert done.returncode == 2
