@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from PIL import Image
 
 from d3s import cli
-from d3s.composition import PlacementRanges, draw_placement, paste
+from d3s.composition import Placement, PlacementRanges, draw_placement, paste
 from d3s.errors import BadInput
 from d3s.identity import choose
 from d3s.identity import seed as hashed_seed
@@ -55,6 +56,95 @@ def sample_name(plan: ShardPlan, class_id: int, index: int) -> str:
     return f"{plan.split}-{plan.shift}-{plan.background}-{class_id:05d}-{index:05d}"
 
 
+def plan_shard(
+    plan: ShardPlan,
+    classes: list[Row],
+    exemplars: pd.DataFrame,
+    templates: pd.DataFrame,
+    ranges: PlacementRanges,
+    prompts: PromptSettings,
+) -> pd.DataFrame:
+    """Choose exemplar, template, placement, prompt and noise seed for every sample; no pixel is touched.
+
+    Exemplar, placement and noise depend on (class, split, index, revision) and not on the background, so samples of
+    equal index form a matched set across backgrounds; the template depends on the background as well.
+
+    Args:
+        exemplars, templates: manifests of the chunk's exemplars and the background's templates.
+
+    Returns:
+        One row per planned sample, usable or not, still without ``guide_digest`` and ``member``.
+    """
+    exemplars = exemplars[(exemplars["status"] == "ok") & (exemplars["split"] == plan.split)]
+    templates = templates[(templates["status"] == "ok") & (templates["split"] == plan.split)]
+    by_class = {int(class_id): _by_name(rows, "exemplar") for class_id, rows in exemplars.groupby("class_id")}
+    places = _by_name(templates, "template")
+    records = []
+    for row in classes:
+        class_id = int(row["class_id"])
+        own = by_class.get(class_id, {})
+        for index in range(plan.count):
+            identity = (class_id, plan.split, index, plan.revision)
+            record = {
+                "sample": sample_name(plan, class_id, index),
+                "split": plan.split,
+                "shift": plan.shift,
+                "class_id": class_id,
+                "class_name": row["name"],
+                "background": plan.background,
+                "index": index,
+                "matched_set": f"{plan.split}-{plan.shift}-{class_id:05d}-{index:05d}-r{plan.revision}",
+                "exemplar": "",
+                "exemplar_digest": "",
+                "split_group": "",
+                "template": "",
+                "template_digest": "",
+                "template_group": "",
+                "prompt": "",
+                "negative_prompt": prompts.negative,
+                "prompt_tokens": 0,
+                "prompt_trimmed": False,
+                "seed": hashed_seed(plan.seed, "noise", *identity),
+                **draw_placement(ranges, plan.seed, *identity).as_dict(),
+                "revision": plan.revision,
+                "guide_digest": "",
+                "member": "",
+                "status": "ok",
+                "reason": "",
+            }
+            records.append(record)
+            try:
+                if not own:
+                    raise BadInput("no_exemplar", f"class {row['name']} has no usable exemplar in {plan.split}")
+                if not places:
+                    reason = f"background {plan.background} has no usable template in {plan.split}"
+                    raise BadInput("no_template", reason)
+                prompt = write_prompt(
+                    prompts.template, row["label"], row["definition"], plan.phrase, prompts.count, prompts.limit
+                )
+            except BadInput as error:
+                record |= {"status": error.status, "reason": error.reason}
+                continue
+            exemplar = own[choose(list(own), plan.seed, "exemplar", *identity)]
+            template = places[choose(list(places), plan.seed, "template", plan.background, *identity)]
+            record |= {
+                "exemplar": exemplar["exemplar"],
+                "exemplar_digest": exemplar["digest"],
+                "split_group": exemplar["split_group"],
+                "template": template["template"],
+                "template_digest": template["digest"],
+                "template_group": template["template_group"],
+                "prompt": prompt.text,
+                "prompt_tokens": prompt.tokens,
+                "prompt_trimmed": prompt.trimmed,
+            }
+    return pd.DataFrame(records)
+
+
+def _by_name(rows: pd.DataFrame, name: str) -> dict[str, dict[str, Any]]:
+    return {row[name]: row for row in rows.sort_values(name).to_dict("records")}
+
+
 def compose_shard(
     plan: ShardPlan,
     classes: list[Row],
@@ -63,82 +153,33 @@ def compose_shard(
     prompts: PromptSettings,
     size: int,
 ) -> tuple[pd.DataFrame, list[tuple[str, bytes]]]:
-    """Choose exemplar, template, placement, prompt and noise seed for every sample, and paste its guide.
-
-    Exemplar, placement and noise depend on (class, split, index, revision) and not on the background, so samples of
-    equal index form a matched set across backgrounds; the template depends on the background as well.
+    """Plan a shard and paste its guides.
 
     Returns:
         One row per planned sample, usable or not, and the guides as members of the shard.
     """
-    exemplars = material.exemplars[(material.exemplars["status"] == "ok") & (material.exemplars["split"] == plan.split)]
-    templates = material.templates[(material.templates["status"] == "ok") & (material.templates["split"] == plan.split)]
-    templates = templates.set_index("template")
-    pictures: dict[str, Image.Image] = {}
-    records, members = [], []
-    wanted = [(row, index) for row in classes for index in range(plan.count)]
-    for row, index in cli.progress(wanted, len(wanted), "guides", f"{plan.split}/{plan.background}"):
-        class_id = int(row["class_id"])
-        identity = (class_id, plan.split, index, plan.revision)
-        own = exemplars[exemplars["class_id"] == class_id].set_index("exemplar")
-        name = sample_name(plan, class_id, index)
-        placement = draw_placement(ranges, plan.seed, *identity)
-        record = {
-            "sample": name,
-            "split": plan.split,
-            "shift": plan.shift,
-            "class_id": class_id,
-            "class_name": row["name"],
-            "background": plan.background,
-            "index": index,
-            "matched_set": f"{plan.split}-{plan.shift}-{class_id:05d}-{index:05d}-r{plan.revision}",
-            "exemplar": "",
-            "split_group": "",
-            "template": "",
-            "template_group": "",
-            "prompt": "",
-            "negative_prompt": prompts.negative,
-            "prompt_tokens": 0,
-            "prompt_trimmed": False,
-            "seed": hashed_seed(plan.seed, "noise", *identity),
-            **placement.as_dict(),
-            "revision": plan.revision,
-            "guide_digest": "",
-            "member": "",
-            "status": "ok",
-            "reason": "",
-        }
-        records.append(record)
-        try:
-            if own.empty:
-                raise BadInput("no_exemplar", f"class {row['name']} has no usable exemplar in {plan.split}")
-            if templates.empty:
-                raise BadInput("no_template", f"background {plan.background} has no usable template in {plan.split}")
-            prompt = write_prompt(
-                prompts.template, row["label"], row["definition"], plan.phrase, prompts.count, prompts.limit
-            )
-        except BadInput as error:
-            record |= {"status": error.status, "reason": error.reason}
-            continue
-        exemplar = choose(sorted(own.index), plan.seed, "exemplar", *identity)
-        template = choose(sorted(templates.index), plan.seed, "template", plan.background, *identity)
-        for tar, member in (
-            (material.exemplar_tar, own.at[exemplar, "member"]),
-            (material.template_tar, templates.at[template, "member"]),
-        ):
-            if member not in pictures:
-                pictures[member] = decode_png(tar.read(member))
-        guide = paste(pictures[own.at[exemplar, "member"]], pictures[templates.at[template, "member"]], placement, size)
-        record |= {
-            "exemplar": exemplar,
-            "split_group": own.at[exemplar, "split_group"],
-            "template": template,
-            "template_group": templates.at[template, "template_group"],
-            "prompt": prompt.text,
-            "prompt_tokens": prompt.tokens,
-            "prompt_trimmed": prompt.trimmed,
-            "guide_digest": image_digest(guide),
-            "member": f"{name}.png",
-        }
-        members.append((f"{name}.png", encode_png(guide)))
-    return pd.DataFrame(records), members
+    table = plan_shard(plan, classes, material.exemplars, material.templates, ranges, prompts)
+    exemplar_member = dict(zip(material.exemplars["exemplar"], material.exemplars["member"], strict=True))
+    template_member = dict(zip(material.templates["template"], material.templates["member"], strict=True))
+    usable = table[table["status"] == "ok"]
+    pictures: dict[tuple[str, str], Image.Image] = {}
+
+    def picture(kind: str, tar: TarReader, member: str) -> Image.Image:
+        if (kind, member) not in pictures:
+            pictures[kind, member] = decode_png(tar.read(member))
+        return pictures[kind, member]
+
+    digests, members = {}, []
+    rows = zip(usable.index, usable.to_dict("records"), strict=True)
+    for position, row in cli.progress(rows, len(usable), "guides", f"{plan.split}/{plan.background}"):
+        guide = paste(
+            picture("exemplar", material.exemplar_tar, exemplar_member[row["exemplar"]]),
+            picture("template", material.template_tar, template_member[row["template"]]),
+            Placement(row["scale"], row["flip"], row["x"], row["y"]),
+            size,
+        )
+        digests[position] = image_digest(guide)
+        members.append((f"{row['sample']}.png", encode_png(guide)))
+    table.loc[usable.index, "guide_digest"] = pd.Series(digests, dtype=object)
+    table.loc[usable.index, "member"] = usable["sample"] + ".png"
+    return table, members
