@@ -39,6 +39,7 @@ class TrainingSettings:
         crop: side of the crops that the VAE is trained on.
         vae_steps, vae_batch, vae_rate: steps, pictures per step and peak learning rate of the VAE.
         fine_steps, fine_rate: the same for its second part, which sees little noise and learns detail.
+        decoder_steps, decoder_rate: the same for its decoder alone, on nearly clean latents.
         unet_steps, unet_batch, unet_rate: the same for the denoiser and its text encoder.
         latest_step: noise levels are mostly drawn below this one of 1000, which is all that image-to-image at the
             demo's strength ever sees; a tenth is drawn above it.
@@ -54,7 +55,9 @@ class TrainingSettings:
     vae_rate: float = 1.5e-3
     fine_steps: int = 2600
     fine_rate: float = 8e-4
-    unet_steps: int = 5400
+    decoder_steps: int = 4000
+    decoder_rate: float = 1e-3
+    unet_steps: int = 4700
     unet_batch: int = 16
     unet_rate: float = 6e-4
     latest_step: int = 600
@@ -368,7 +371,10 @@ def train_vae(
     instead left four of eight channels nearly empty. Three channels are asked to look like a thumbnail in opponent
     colours: an encoder that has no colour yet and a decoder that uses none hardly learn it from each other; without
     this term red and green came out the same. The normalisation is folded into the VAE's 1 x 1 convolution, so
-    ``scaling_factor`` is 1. A second part sees less noise and more of the classifier's features, for detail.
+    ``scaling_factor`` is 1.
+
+    A second part sees less noise and more of the classifier's features, for detail; in a third one
+    the decoder learns alone, on which the denoiser does not depend.
 
     With ``start``, a finished model, training goes on from its VAE; with no steps, it is taken as it is.
     """
@@ -390,7 +396,9 @@ def train_vae(
 
     def step(rng: np.random.Generator, noise: torch.Generator, noises: Noises, levels: int, weight: float) -> Terms:
         x = crops(rng)
-        latents = _normalised(vae.encode(x).latent_dist.mean)
+        latents = vae.encode(x).latent_dist.mean
+        if latents.requires_grad:  # else the encoder is settled, with its normalisation folded in
+            latents = _normalised(latents)
         light = noises.light * rng.random(len(x))
         strong = spreads[rng.integers(150, noises.latest, size=len(x))].numpy()
         spread = torch.from_numpy(np.where(rng.random(len(x)) < noises.share, strong, light)).float()
@@ -407,15 +415,21 @@ def train_vae(
         loss = terms["l1"] + weight * terms["perceptual"] + 4.0 * terms["colour"] + 0.2 * terms["thumbnail"]
         return {"loss": loss, **terms}
 
-    for name, steps, rate, noises, levels, weight in (
-        ("vae", settings.vae_steps, settings.vae_rate, Noises(0.5, settings.latest_step, 0.3), 3, 0.06),
-        ("vae_fine", settings.fine_steps, settings.fine_rate, Noises(0.25, 520, 0.25), 4, 0.1),
+    decoder = {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv}
+    for name, parts, steps, rate, noises, levels, weight in (
+        ("vae", {"vae": vae}, settings.vae_steps, settings.vae_rate, Noises(0.5, settings.latest_step, 0.3), 3, 0.06),
+        ("vae_fine", {"vae": vae}, settings.fine_steps, settings.fine_rate, Noises(0.25, 520, 0.25), 4, 0.1),
+        ("decoder", decoder, settings.decoder_steps, settings.decoder_rate, Noises(0.0, 520, 0.2), 4, 0.15),
     ):
-        if steps:
-            stage = Stage(folder, name, {"vae": vae}, rate, steps, settings.ema, settings.seed)
-            stage.run(partial(step, noises=noises, levels=levels, weight=weight), log)
-            stage.use_average()
-            write_json(folder / f"{name}.history.json", stage.history)
+        if not steps:
+            continue
+        vae.encoder.requires_grad_(parts is not decoder)
+        vae.quant_conv.requires_grad_(parts is not decoder)
+        stage = Stage(folder, name, parts, rate, steps, settings.ema, settings.seed)
+        stage.run(partial(step, noises=noises, levels=levels, weight=weight), log)
+        stage.use_average()
+        write_json(folder / f"{name}.history.json", stage.history)
+        if parts is not decoder:
             _fold_normalisation(vae, pictures[:: max(1, len(pictures) // 256)])
     return vae.eval()
 

@@ -182,4 +182,4 @@ def compose_shard(
         members.append((f"{row['sample']}.png", encode_png(guide)))
     table.loc[usable.index, "guide_digest"] = pd.Series(digests, dtype=object)
     table.loc[usable.index, "member"] = usable["sample"] + ".png"
-    return table, members
+    return table.assign(size=size), members

@@ -114,7 +114,9 @@ class PlainDistance(torch.nn.Module):
         return torch.stack([(made - target).square().mean()] * 4)
 
 
-SHORT = TrainingSettings(size=32, crop=16, pool=6, vae_steps=2, vae_batch=2, fine_steps=2, unet_steps=2, unet_batch=2)
+SHORT = TrainingSettings(
+    size=32, crop=16, pool=6, vae_steps=2, vae_batch=2, fine_steps=2, decoder_steps=2, unet_steps=2, unet_batch=2
+)
 
 
 def quiet(message: str) -> None:
@@ -149,7 +151,7 @@ def test_latents_come_out_normalised_and_training_goes_on_from_a_finished_model(
     unet, text_encoder, tokenizer = train_denoiser(source, pictures, shown, SHORT, vae, folder, quiet)
     for part, name in ((vae, "vae"), (unet, "unet"), (text_encoder, "text_encoder"), (tokenizer, "tokenizer")):
         part.save_pretrained(folder / "model" / name)
-    as_it_is = replace(SHORT, vae_steps=0, fine_steps=0, unet_steps=0)
+    as_it_is = replace(SHORT, vae_steps=0, fine_steps=0, decoder_steps=0, unet_steps=0)
     start, further = folder / "model", folder / "further"
     same = train_vae(pictures, as_it_is, PlainDistance(), further, quiet, start)
     assert torch.equal(same.quant_conv.weight, vae.quant_conv.weight)

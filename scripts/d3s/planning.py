@@ -1,0 +1,130 @@
+"""What a run would do, in images: which are there, which the store has, which must be made and why, which go.
+
+Snakemake knows which jobs it would run; the recipes of their images are worked out here from manifests and tables,
+without making any guide: a guide of the same exemplar, template, placement and size as an earlier one has its pixels.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from d3s.generation import plan_recipes
+
+SIGNATURE = ["shift", "exemplar_digest", "template_digest", "scale", "flip", "x", "y", "size"]
+"""What the pixels of a guide depend on."""
+
+REASONS = (
+    ("generation_version", "the generation code"),
+    ("model_digest", "the model"),
+    ("scheduler", "the scheduler"),
+    ("steps", "the steps"),
+    ("strength", "the strength"),
+    ("guidance", "the guidance"),
+    ("dtype", "the precision"),
+    ("size", "the size"),
+    ("revision", "the background's revision"),
+    ("seed", "the root seed"),
+    ("prompt", "the prompt"),
+    ("negative_prompt", "the negative prompt"),
+    ("exemplar", "another exemplar is chosen"),
+    ("exemplar_digest", "the exemplar's picture"),
+    ("template", "another template is chosen"),
+    ("template_digest", "the template's picture"),
+    ("scale", "the placement"),
+    ("flip", "the placement"),
+    ("x", "the placement"),
+    ("y", "the placement"),
+)
+"""Columns in which a sample can differ from the image that there is, the most sweeping first, and how that is told."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that Snakemake would run: its rule, its wildcards and Snakemake's reason."""
+
+    rule: str
+    wildcards: Mapping[str, str]
+    reason: str
+
+
+def parse_dry_run(text: str) -> list[Job]:
+    """The jobs that ``snakemake --dry-run`` names."""
+    jobs: list[Job] = []
+    for block in re.split(r"^(?=(?:local)?(?:rule|checkpoint) \w+:$)", text, flags=re.MULTILINE)[1:]:
+        name = re.match(r"\w+ (\w+):", block)
+        fields = dict(re.findall(r"^    (\w+): (.*)$", block, flags=re.MULTILINE))
+        pairs = [pair.partition("=") for pair in fields.get("wildcards", "").split(", ") if pair]
+        if name:
+            jobs.append(Job(name[1], {key: value for key, _, value in pairs}, fields.get("reason", "").strip()))
+    return jobs
+
+
+def find_guides(planned: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Fill in the digests of those planned guides that were made before, under whatever name.
+
+    Args:
+        planned: rows of ``guides.plan_shard`` with their ``size``.
+        known: manifests of guide shards.
+
+    Returns:
+        The planned rows; ``guide_digest`` stays empty where no such guide is known.
+    """
+    if not {*SIGNATURE, "guide_digest"} <= set(known.columns):
+        return planned
+    made = known.loc[known["status"] == "ok", [*SIGNATURE, "guide_digest"]].drop_duplicates(SIGNATURE)
+    found = planned.drop(columns="guide_digest").merge(made, on=SIGNATURE, how="left")
+    return found.assign(guide_digest=found["guide_digest"].fillna(""))
+
+
+def judge_samples(
+    planned: pd.DataFrame,
+    images: pd.DataFrame,
+    stored: Collection[str],
+    model_digest: str,
+    settings: dict[str, str | int | float],
+) -> pd.DataFrame:
+    """What becomes of each sample: ``reuse`` or ``make``, with the reason, or ``none`` if it can't be made.
+
+    Args:
+        planned: from ``find_guides``.
+        images: manifests of image shards as they are.
+        stored: recipe keys of the store.
+        model_digest, settings: as ``generation.plan_recipes`` wants them.
+
+    Returns:
+        sample, split, background, recipe (empty if its guide is unknown), action, reason.
+    """
+    table = plan_recipes(planned.assign(shard=""), model_digest, settings)
+    unknown = (table["guide_digest"] == "") & (table["status"] == "ok")
+    table.loc[unknown, "recipe"] = ""
+    before = images.set_index("sample") if len(images) else pd.DataFrame()
+    table["action"] = np.select(
+        [table["status"] != "ok", table["recipe"].isin(stored) & ~unknown], ["none", "reuse"], "make"
+    )
+    reason = pd.Series("not in the store", index=table.index)
+    old = before.reindex(table["sample"]).reset_index(drop=True).set_axis(table.index)
+    for column, told in reversed(REASONS):
+        if column in old and column in table:
+            reason[(old[column] != table[column]) & old[column].notna()] = told
+    reason[~table["sample"].isin(before.index)] = "a new sample"
+    table["reason"] = np.where(table["action"] == "make", reason, table["reason"])
+    return table[["sample", "split", "background", "recipe", "action", "reason"]]
+
+
+def seconds_per_image(logs: Path, benchmarks: Path) -> float | None:
+    """How long an image took in earlier runs, from the jobs that made any; nothing if there were none."""
+    seconds = images = 0.0
+    for log in sorted(logs.rglob("*.log")):
+        made = re.search(r"(\d+) images to make", log.read_text(encoding="utf-8", errors="replace"))
+        record = benchmarks / log.relative_to(logs).with_suffix(".tsv")
+        if made and int(made[1]) and record.exists():
+            try:
+                seconds += float(pd.read_csv(record, sep="\t")["s"].sum())
+            except (ValueError, KeyError):
+                continue  # an unfinished record
+            images += int(made[1])
+    return seconds / images if images else None

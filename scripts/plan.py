@@ -1,0 +1,227 @@
+"""Tell what a run would do, in images rather than jobs: to keep, to reuse, to make and to drop, by background.
+
+Nothing is changed. Pictures that changed since they were prepared are prepared in memory, so that what they lead to is
+told exactly. --why adds the reasons.
+"""
+
+import argparse
+import logging
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from d3s import cli
+from d3s.backgrounds import ViewSettings
+from d3s.composition import PlacementRanges
+from d3s.config import Tables, check_config, load_tables
+from d3s.errors import D3SError
+from d3s.exemplars import prepare_exemplars
+from d3s.guides import PromptSettings, ShardPlan, plan_shard
+from d3s.models import model_digest
+from d3s.planning import Job, find_guides, judge_samples, parse_dry_run, seconds_per_image
+from d3s.prompts import load_token_counter
+from d3s.store import ImageStore
+from d3s.templates import prepare_templates
+
+log = logging.getLogger(__name__)
+SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
+
+
+def parse() -> argparse.Namespace:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--why", action="store_true", help="say for what reasons")
+    parser.add_argument("--output", type=Path, help="also write the table of samples (CSV or Parquet)")
+    return parser.parse_args()
+
+
+def ask_snakemake(configfile: Path) -> list[Job]:
+    """The jobs that making all images would take.
+
+    Raises:
+        D3SError: Snakemake can't plan them.
+    """
+    command = [sys.executable, "-m", "snakemake", "images", "--snakefile", str(SNAKEFILE), "--directory", "."]
+    command += ["--configfile", str(configfile), "--dry-run", "--nolock", "--cores", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+        raise D3SError(f"Snakemake can't plan this run:\n{last}", "mend what it names; nothing was changed")
+    return parse_dry_run(done.stdout + done.stderr)
+
+
+class Shards:
+    """The shards that the config asks for, and what each one would hold."""
+
+    def __init__(self, config: dict, tables: Tables, results: Path, jobs: list[Job]) -> None:
+        self.config, self.tables, self.results = config, tables, results
+        self.stale: dict[str, set[tuple[str, ...]]] = {}
+        for job in jobs:
+            self.stale.setdefault(job.rule, set()).add(tuple(job.wildcards.values()))
+        self.chunks: dict[int, list] = {}
+        for row in tables.classes:
+            self.chunks.setdefault(int(row["class_id"]) // config["classes_per_chunk"], []).append(row)
+        self.grid = [
+            (split, row, chunk)
+            for split in ("train", "val")
+            for row in tables.backgrounds
+            for chunk in sorted(self.chunks)
+        ]
+        self._prepared: dict[str, pd.DataFrame] = {}
+        self._prompts: PromptSettings | None = None
+
+    def path(self, stage: str, split: str, background: str, chunk: int) -> Path:
+        """The manifest of a shard."""
+        return self.results / stage / split / self.config["shift"] / background / f"{chunk}.parquet"
+
+    def must_run(self, split: str, background: str, chunk: int) -> bool:
+        return (split, self.config["shift"], background, str(chunk)) in self.stale.get("generate_images", set())
+
+    def plan(self, split: str, background: dict[str, str], chunk: int) -> pd.DataFrame:
+        """The samples of a shard, without the digests of their guides."""
+        guides, prompts = self.config["guides"], self.config["prompts"]
+        if self._prompts is None:
+            counter = load_token_counter(self.config["generator"]["model"])
+            self._prompts = PromptSettings(prompts["template"], prompts["negative"], *counter)
+        plan = ShardPlan(
+            split,
+            self.config["shift"],
+            background["background"],
+            background["phrase"],
+            int(background["revision"]),
+            self.config["images_per_cell"][split],
+            self.config["seed"],
+        )
+        ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
+        exemplars, templates = self._exemplars(chunk), self._templates(background["background"])
+        table = plan_shard(plan, self.chunks[chunk], exemplars, templates, ranges, self._prompts)
+        return table.assign(size=guides["size"])
+
+    def _exemplars(self, chunk: int) -> pd.DataFrame:
+        made = self.results / "foregrounds" / f"{chunk}.parquet"
+        if (str(chunk),) not in self.stale.get("prepare_foregrounds", set()):
+            return pd.read_parquet(made)
+        if str(made) not in self._prepared:
+            ids = {row["class_id"] for row in self.chunks[chunk]}
+            rows, settings = [r for r in self.tables.exemplars if r["class_id"] in ids], self.config["foregrounds"]
+            self._prepared[str(made)], _ = prepare_exemplars(
+                rows,
+                settings["max_side"],
+                settings["min_side"],
+                settings["duplicate_distance"],
+                settings["val_fraction"],
+                self.config["seed"],
+            )
+        return self._prepared[str(made)]
+
+    def _templates(self, background: str) -> pd.DataFrame:
+        made = self.results / "backgrounds" / f"{background}.parquet"
+        if (background,) not in self.stale.get("prepare_backgrounds", set()):
+            return pd.read_parquet(made)
+        if str(made) not in self._prepared:
+            settings = self.config["backgrounds"]
+            views = ViewSettings(
+                settings["train_views"],
+                settings["val_views"],
+                settings["field_of_view"],
+                tuple(settings["pitches"]),
+                settings["size"],
+            )
+            rows = [row for row in self.tables.templates if row["background"] == background]
+            self._prepared[str(made)], _ = prepare_templates(rows, views)
+        return self._prepared[str(made)]
+
+
+def read_all(paths: list[Path]) -> pd.DataFrame:
+    tables = [pd.read_parquet(path) for path in paths]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def main(args: argparse.Namespace) -> None:
+    config = check_config(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    jobs = ask_snakemake(args.configfile)
+    if any(job.rule == "fetch_demo_assets" for job in jobs):
+        raise D3SError(
+            "the pictures of this data set are not fetched yet, so nothing can be said of single images",
+            "fetch them first: snakemake --cores 2 --until fetch_demo_assets; without results, all images are to make",
+        )
+    shards = Shards(config, load_tables(config), args.results, jobs)
+    settings = {name: config["generator"][name] for name in ("scheduler", "steps", "strength", "guidance", "dtype")}
+    settings["size"] = config["guides"]["size"]
+    digest = model_digest(config["generator"]["model"])
+    store = ImageStore(config["store"])
+    images = read_all(sorted((args.results / "images").glob("*/*/*/*.parquet")))
+    guides = read_all(sorted((args.results / "guides").glob("*/*/*/*.parquet")))
+
+    tables = []
+    for split, background, chunk in cli.progress(shards.grid, len(shards.grid), "shards"):
+        manifest = shards.path("images", split, background["background"], chunk)
+        if not shards.must_run(split, background["background"], chunk):
+            kept = pd.read_parquet(manifest, columns=["sample", "split", "background", "recipe", "status", "reason"])
+            action = kept["status"].map(lambda status: "keep" if status == "ok" else "none")
+            tables.append(kept.assign(action=action).drop(columns="status"))
+            continue
+        planned = find_guides(shards.plan(split, background, chunk), guides)
+        tables.append(judge_samples(planned, images, store.keys(), digest, settings))
+    table = pd.concat(tables, ignore_index=True)
+    old = (
+        images[images["status"] == "ok"] if len(images) else pd.DataFrame({"recipe": [], "split": [], "background": []})
+    )
+    dropped = old[~old["recipe"].isin(set(table["recipe"]))]
+    if args.output:
+        from d3s.shards import write_table
+
+        write_table(args.output, table)
+    print_plan(table, dropped, jobs, args.why)
+    print_costs(table, dropped, images, store, config, args.results)
+
+
+def print_plan(table: pd.DataFrame, dropped: pd.DataFrame, jobs: list[Job], why: bool) -> None:
+    """The counts by background, the jobs, and with ``why`` the reasons."""
+    actions = ["keep", "reuse", "make", "none"]
+    counts = table.groupby(["background", "action"]).size().unstack(fill_value=0).reindex(columns=actions, fill_value=0)
+    counts["drop"] = dropped.groupby("background").size().reindex(counts.index, fill_value=0)
+    gone = dropped[~dropped["background"].isin(counts.index)].groupby("background").size()
+    for background, number in gone.items():
+        counts.loc[f"{background} (gone)"] = [0, 0, 0, 0, number]
+    counts.loc["all"] = counts.sum()
+    head = f"{'images':<16}" + "".join(f"{name:>10}" for name in ("keep", "reuse", "make", "unusable", "drop"))
+    print(head, *(f"{name!s:<16}" + "".join(f"{n:>10}" for n in row) for name, *row in counts.itertuples()), sep="\n")
+    if why:
+        for (background, reason), rows in table[table["action"] == "make"].groupby(["background", "reason"]):
+            print(f"  {background}: {len(rows)} to make: {reason} (such as {rows['sample'].iloc[0]})")
+        for (rule, reason), number in Counter((job.rule, job.reason) for job in jobs).most_common():
+            print(f"  {rule}: {number} {'job' if number == 1 else 'jobs'}: {reason[:300]}")
+    rules = Counter(job.rule for job in jobs if job.rule != "images")
+    print("jobs:", ", ".join(f"{number} {rule}" for rule, number in sorted(rules.items())) or "none")
+
+
+def print_costs(
+    table: pd.DataFrame, dropped: pd.DataFrame, images: pd.DataFrame, store: ImageStore, config: dict, results: Path
+) -> None:
+    """Disk and time, from what earlier images took."""
+    make = int((table["action"] == "make").sum())
+    tars = sum(path.stat().st_size for path in (results / "images").glob("*/*/*/*.tar"))
+    each = tars / max(1, len(images)) if tars else 3.0 * config["guides"]["size"] ** 2 / 2
+    free = shutil.disk_usage(results if results.exists() else Path()).free
+    print(
+        f"disk: {make * each / 1e6:,.1f} MB for the new images; {free / 1e9:,.1f} GB are free; the store keeps "
+        f"{store.size() / 1e6:,.1f} MB beside the shards ({len(dropped)} images that go stay there until "
+        "scripts/collect_garbage.py)"
+    )
+    seconds = seconds_per_image(Path("logs/generate_images"), Path("benchmarks/generate_images"))
+    unit = "GPU" if config["generator"]["gpus"] else "processor"
+    if make and seconds is None:
+        print("time: no earlier run tells how long an image takes")
+    elif make:
+        print(f"time: {make * (seconds or 0) / 3600:,.2f} {unit}-hours at {seconds:.2f} s an image, as in earlier jobs")
+
+
+if __name__ == "__main__":
+    cli.run(parse, main)
