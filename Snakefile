@@ -30,6 +30,7 @@ include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
+include: "rules/plan.smk"
 
 
 localrules:
@@ -41,6 +42,7 @@ localrules:
     encoders,
     probes,
     report,
+    plan,
 
 
 rule demo:

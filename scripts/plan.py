@@ -5,10 +5,12 @@ told exactly. --why adds the reasons.
 """
 
 import argparse
+import json
 import logging
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from d3s.guides import PromptSettings, ShardPlan, plan_shard
 from d3s.models import model_digest
 from d3s.planning import Job, find_guides, judge_samples, parse_dry_run, seconds_per_image
 from d3s.prompts import load_token_counter
+from d3s.shards import write_table
 from d3s.store import ImageStore
 from d3s.templates import prepare_templates
 
@@ -35,21 +38,25 @@ SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 def parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    parser.add_argument("--config", help="the config itself, as JSON, instead of --configfile")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--why", action="store_true", help="say for what reasons")
     parser.add_argument("--output", type=Path, help="also write the table of samples (CSV or Parquet)")
     return parser.parse_args()
 
 
-def ask_snakemake(configfile: Path) -> list[Job]:
+def ask_snakemake(config: dict) -> list[Job]:
     """The jobs that making all images would take.
 
     Raises:
         D3SError: Snakemake can't plan them.
     """
     command = [sys.executable, "-m", "snakemake", "images", "--snakefile", str(SNAKEFILE), "--directory", "."]
-    command += ["--configfile", str(configfile), "--dry-run", "--nolock", "--cores", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(config, file)
+        file.flush()
+        command += ["--configfile", file.name, "--dry-run", "--nolock", "--cores", "1"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
         raise D3SError(f"Snakemake can't plan this run:\n{last}", "mend what it names; nothing was changed")
@@ -144,8 +151,9 @@ def read_all(paths: list[Path]) -> pd.DataFrame:
 
 
 def main(args: argparse.Namespace) -> None:
-    config = check_config(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
-    jobs = ask_snakemake(args.configfile)
+    given = json.loads(args.config) if args.config else yaml.safe_load(args.configfile.read_text(encoding="utf-8"))
+    config = check_config(given)
+    jobs = ask_snakemake(given)
     if any(job.rule == "fetch_demo_assets" for job in jobs):
         raise D3SError(
             "the pictures of this data set are not fetched yet, so nothing can be said of single images",
@@ -175,8 +183,6 @@ def main(args: argparse.Namespace) -> None:
     )
     dropped = old[~old["recipe"].isin(set(table["recipe"]))]
     if args.output:
-        from d3s.shards import write_table
-
         write_table(args.output, table)
     print_plan(table, dropped, jobs, args.why)
     print_costs(table, dropped, images, store, config, args.results)
@@ -194,10 +200,13 @@ def print_plan(table: pd.DataFrame, dropped: pd.DataFrame, jobs: list[Job], why:
     head = f"{'images':<16}" + "".join(f"{name:>10}" for name in ("keep", "reuse", "make", "unusable", "drop"))
     print(head, *(f"{name!s:<16}" + "".join(f"{n:>10}" for n in row) for name, *row in counts.itertuples()), sep="\n")
     if why:
-        for (background, reason), rows in table[table["action"] == "make"].groupby(["background", "reason"]):
-            print(f"  {background}: {len(rows)} to make: {reason} (such as {rows['sample'].iloc[0]})")
-        for (rule, reason), number in Counter((job.rule, job.reason) for job in jobs).most_common():
-            print(f"  {rule}: {number} {'job' if number == 1 else 'jobs'}: {reason[:300]}")
+        for reason, rows in table[table["action"] == "make"].groupby("reason"):
+            where = ", ".join(f"{background} {n}" for background, n in rows.groupby("background").size().items())
+            print(f"to make because of {reason}: {where}; such as {rows['sample'].iloc[0]}")
+        # What follows from another job needs no telling.
+        own = Counter((j.rule, j.reason) for j in jobs if "by another job" not in j.reason and j.rule != "images")
+        for (rule, reason), number in own.most_common():
+            print(f"{rule}: {number} {'job' if number == 1 else 'jobs'}: {reason[:300]}")
     rules = Counter(job.rule for job in jobs if job.rule != "images")
     print("jobs:", ", ".join(f"{number} {rule}" for rule, number in sorted(rules.items())) or "none")
 

@@ -30,9 +30,9 @@ REASONS = (
     ("seed", "the root seed"),
     ("prompt", "the prompt"),
     ("negative_prompt", "the negative prompt"),
-    ("exemplar", "another exemplar is chosen"),
+    ("exemplar", "the choice of exemplar"),
     ("exemplar_digest", "the exemplar's picture"),
-    ("template", "another template is chosen"),
+    ("template", "the choice of template"),
     ("template_digest", "the template's picture"),
     ("scale", "the placement"),
     ("flip", "the placement"),
@@ -105,7 +105,9 @@ def judge_samples(
     table["action"] = np.select(
         [table["status"] != "ok", table["recipe"].isin(stored) & ~unknown], ["none", "reuse"], "make"
     )
-    reason = pd.Series("not in the store", index=table.index)
+    reason = pd.Series(
+        np.where(unknown, "a guide that is not composed yet", "their absence from the store"), index=table.index
+    )
     old = before.reindex(table["sample"]).reset_index(drop=True).set_axis(table.index)
     for column, told in reversed(REASONS):
         if column in old and column in table:

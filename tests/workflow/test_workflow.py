@@ -133,6 +133,32 @@ def test_an_unknown_sample_is_a_clear_error(run: Path, config: Path) -> None:
     assert "Traceback" not in told.stderr
 
 
+def test_a_plan_of_a_finished_run_makes_nothing(run: Path, config: Path) -> None:
+    told = snakemake(run, config, "plan")
+    assert told.returncode == 0, told.stderr[-2000:]
+    total = next(line for line in told.stdout.splitlines() if line.startswith("all "))
+    assert total.split() == ["all", "32", "0", "0", "0", "0"]  # keep, reuse, make, unusable, drop
+
+
+def test_a_plan_counts_images_and_names_the_reason(run: Path, tmp_path: Path, config: Path) -> None:
+    changed = yaml.safe_load(config.read_text())
+    changed["generator"]["strength"] = 0.75
+    (tmp_path / "stronger.yaml").write_text(yaml.safe_dump(changed))
+    told = script(run, "plan", "--configfile", str(tmp_path / "stronger.yaml"), "--why")
+    assert told.returncode == 0, told.stderr[-2000:]
+    total = next(line for line in told.stdout.splitlines() if line.startswith("all "))
+    assert total.split() == ["all", "0", "0", "32", "0", "32"]
+    assert "to make because of the strength: grass 16, sand 16" in told.stdout
+    assert "jobs: 4 generate_images" in told.stdout
+
+
+def test_collecting_garbage_drops_nothing_that_is_wanted(run: Path, config: Path) -> None:
+    told = script(run, "collect_garbage", "--configfile", str(config))
+    assert told.returncode == 0, told.stderr
+    assert "0 images are gone" in told.stderr
+    assert "Nothing to be done" in snakemake(run, config).stderr
+
+
 def test_the_shipped_config_plans() -> None:
     planned = snakemake(ROOT, ROOT / "config" / "config.yaml", "--dry-run", "--quiet")
     assert planned.returncode == 0, planned.stderr
