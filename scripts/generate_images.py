@@ -9,8 +9,8 @@ import pandas as pd
 from d3s import cli
 from d3s.errors import D3SError
 from d3s.generation import make_images, plan_recipes
-from d3s.generator import DTYPES, Generator, Sampling
 from d3s.models import model_digest
+from d3s.sampling import DTYPES, ImageMaker, Sampling
 from d3s.shards import TarReader, write_shard
 from d3s.store import ImageStore
 
@@ -27,7 +27,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--strength", type=float, required=True)
     parser.add_argument("--guidance", type=float, required=True)
     parser.add_argument("--size", type=int, required=True, help="side in pixels")
-    parser.add_argument("--dtype", choices=sorted(DTYPES), required=True)
+    parser.add_argument("--dtype", choices=DTYPES, required=True)
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--store", type=Path, required=True, help="folder of finished images")
@@ -36,7 +36,6 @@ def parse() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    cli.set_threads(args.threads)
     digest = model_digest(args.model)
     if args.model_digest and args.model_digest != digest:
         raise D3SError(f"{args.model} changed while the workflow was running", "start the workflow again")
@@ -44,7 +43,10 @@ def main(args: argparse.Namespace) -> None:
     table = plan_recipes(pd.read_parquet(args.guides.with_suffix(".parquet")), digest, settings)
     table["model"] = str(args.model)
 
-    def load() -> Generator:
+    def load() -> ImageMaker:
+        from d3s.generator import Generator  # takes seconds to import, for nothing if the store has all images
+
+        cli.set_threads(args.threads)
         sampling = Sampling(args.scheduler, args.steps, args.strength, args.guidance)
         return Generator(args.model, sampling, args.size, args.dtype, args.batch_size, args.device)
 

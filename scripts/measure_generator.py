@@ -12,10 +12,11 @@ from PIL import Image
 from d3s import cli
 from d3s.classifiers import Classifier, to_input
 from d3s.devices import choose_device
-from d3s.generator import Generator, Request, Sampling
+from d3s.generator import Generator
 from d3s.generator_measures import Sample, measure
 from d3s.identity import choose
 from d3s.imageio import decode_png
+from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_table
 from d3s.superclasses import read_super_classes
 from d3s.tables import read_table

@@ -16,8 +16,14 @@ BACKGROUNDS = {"grass": (60, 150, 60), "sand": (210, 180, 120)}
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def make_tiny_project(folder: Path) -> Path:
-    """Write assets, tables, a generator and ``config.yaml`` into a folder; give the config's path."""
+def make_tiny_project(folder: Path, named: Path | None = None) -> Path:
+    """Write assets, tables, a generator and ``config.yaml`` into a folder; give the config's path.
+
+    Args:
+        folder: made.
+        named: how config and tables name the folder; a relative name lets a run be copied with its project.
+    """
+    named = named or folder
     (folder / "assets").mkdir(parents=True)
     _write_csv(
         folder / "classes.csv",
@@ -41,17 +47,21 @@ def make_tiny_project(folder: Path) -> Path:
     exemplars = []
     for class_id, (name, _) in CLASSES.items():
         for number in range(4):
-            path = folder / "assets" / f"{name}{number}.png"
-            draw_object(class_id, number).save(path)
-            split = "train" if number < 2 else "val"
+            exemplar = f"{name}{number}"
+            picture, mask = draw_object(class_id, number), ""
+            if exemplar == "ball3":  # one exemplar is a picture with a mask beside it
+                mask = f"{exemplar}-mask.png"
+                picture.getchannel("A").save(folder / "assets" / mask)
+                picture = picture.convert("RGB")
+            picture.save(folder / "assets" / f"{exemplar}.png")
             exemplars.append(
                 {
-                    "exemplar": path.stem,
+                    "exemplar": exemplar,
                     "class_id": class_id,
-                    "split_group": path.stem,
-                    "split": split,
-                    "image": path,
-                    "mask": "",
+                    "split_group": exemplar,
+                    "split": "train" if number < 2 else "val",
+                    "image": named / "assets" / f"{exemplar}.png",
+                    "mask": named / "assets" / mask if mask else "",
                 }
             )
     _write_csv(folder / "exemplars.csv", exemplars)
@@ -62,15 +72,20 @@ def make_tiny_project(folder: Path) -> Path:
     templates = []
     for name, colour in BACKGROUNDS.items():
         for number in range(8):
-            path = folder / "assets" / f"{name}{number}.jpg"
-            draw_ground(colour, number).save(path)
-            split = "train" if number < 4 else "val"
+            template = f"{name}{number}"
+            draw_ground(colour, number).save(folder / "assets" / f"{template}.jpg")
             templates.append(
-                {"template_source": path.stem, "background": name, "kind": "photo", "split": split, "file": path}
+                {
+                    "template_source": template,
+                    "background": name,
+                    "kind": "photo",
+                    "split": "train" if number < 4 else "val",
+                    "file": named / "assets" / f"{template}.jpg",
+                }
             )
     _write_csv(folder / "templates.csv", templates)
     make_tiny_generator(folder / "generator")
-    config = tiny_config(folder)
+    config = tiny_config(named)
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path

@@ -8,9 +8,9 @@ import pandas as pd
 
 from d3s import cli
 from d3s.errors import BadInput
-from d3s.generator import Generator, Request
 from d3s.imageio import decode_png, encode_png, image_digest
 from d3s.recipes import GENERATION_VERSION, Recipe
+from d3s.sampling import ImageMaker, Request
 from d3s.shards import TarReader
 from d3s.store import ImageStore
 
@@ -54,7 +54,7 @@ def make_images(
     table: pd.DataFrame,
     guides: TarReader,
     store: ImageStore,
-    load: Callable[[], Generator],
+    load: Callable[[], ImageMaker],
     batch_size: int,
     label: str,
 ) -> tuple[pd.DataFrame, list[tuple[str, bytes]]]:
@@ -109,7 +109,7 @@ def make_images(
     return table, members
 
 
-def _make_batch(rows: list, guides: TarReader, generator: Generator, store: ImageStore) -> dict[str, bytes]:
+def _make_batch(rows: list, guides: TarReader, generator: ImageMaker, store: ImageStore) -> dict[str, bytes]:
     requests = [
         Request(decode_png(guides.read(row.guide_member)), row.prompt, row.negative_prompt, int(row.seed))
         for row in rows

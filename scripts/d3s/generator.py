@@ -1,7 +1,6 @@
 """The generator engine: any diffusers image-to-image model, seeded per image, in batches of a fixed size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import diffusers
@@ -12,28 +11,7 @@ from PIL import Image
 from d3s.devices import choose_device
 from d3s.errors import D3SError
 from d3s.models import check_model
-
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class Request:
-    """One image to make: its guide (``RGB``), prompts and noise seed."""
-
-    guide: Image.Image
-    prompt: str
-    negative_prompt: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How images are sampled (paper: DDIM, 50 steps, strength 0.9, guidance 5)."""
-
-    scheduler: str
-    steps: int
-    strength: float
-    guidance: float
+from d3s.sampling import Request, Sampling
 
 
 class Generator:
@@ -43,7 +21,7 @@ class Generator:
         model: folder in diffusers layout, pinned (see ``d3s.models``).
         sampling: the sampler and its numbers.
         size: side of the images in pixels.
-        dtype: a key of ``DTYPES``.
+        dtype: one of ``DTYPES``.
         batch_size: images per call; smaller batches are padded to it, since results can depend on it in the last bits.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -61,7 +39,7 @@ class Generator:
         transformers.utils.logging.disable_progress_bar()
         diffusers.utils.logging.set_verbosity_error()
         pipeline = diffusers.AutoPipelineForImage2Image.from_pretrained(
-            str(model), dtype=DTYPES[dtype], use_safetensors=True, local_files_only=True
+            str(model), dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
         )
         scheduler = getattr(diffusers, sampling.scheduler, None)
         if not (isinstance(scheduler, type) and issubclass(scheduler, diffusers.SchedulerMixin)):

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from d3s.generator import Generator, Request
+from d3s.generator import Generator
+from d3s.sampling import Request
 
 Batcher = Callable[[Sequence[Image.Image]], np.ndarray]
 """Gives N x K probabilities for N pictures."""

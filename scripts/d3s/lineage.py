@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from d3s.errors import D3SError
-from d3s.generator import Generator, Request, Sampling
 from d3s.identity import file_sha256
 from d3s.imageio import decode_png, image_digest
+from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader
 
 Facts = dict[str, str]
@@ -182,7 +183,7 @@ def remake(row: Mapping[str, Any], batch_size: int, device: str) -> tuple[Remade
     Raises:
         D3SError: the sample has no image, or its shards are gone.
     """
-    import numpy as np
+    from d3s.generator import Generator  # takes seconds to import, which the lineage alone does not need
 
     if row["status"] != "ok":
         raise D3SError(f"{row['sample']} has no image: {row['reason']}", "choose a sample whose status is ok")

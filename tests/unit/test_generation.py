@@ -9,9 +9,10 @@ from PIL import Image
 
 from d3s.errors import D3SError
 from d3s.generation import make_images, plan_recipes
-from d3s.generator import Generator, Request, Sampling
+from d3s.generator import Generator
 from d3s.imageio import encode_png, image_digest
 from d3s.recipes import GENERATION_VERSION
+from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_tar
 from d3s.store import ImageStore
 from tiny import draw_ground, make_tiny_generator

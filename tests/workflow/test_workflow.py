@@ -1,38 +1,13 @@
 """The whole workflow on a tiny project: every stage, once, as a user runs it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from tiny import ROOT, make_tiny_project
-
-
-def snakemake(folder: Path, config: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--profile", str(ROOT / "profiles" / "default"), "--configfile", str(config), "--cores", "2", *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-
-
-def script(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_project(tmp_path_factory.mktemp("project") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    done = snakemake(folder, config)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+from running import script, snakemake
+from tiny import ROOT
 
 
 def test_every_planned_image_has_a_row(run: Path) -> None:
@@ -140,7 +115,7 @@ def test_a_plan_of_a_finished_run_makes_nothing(run: Path, config: Path) -> None
     assert total.split() == ["all", "32", "0", "0", "0", "0"]  # keep, reuse, make, unusable, drop
 
 
-def test_a_plan_counts_images_and_names_the_reason(run: Path, tmp_path: Path, config: Path) -> None:
+def test_a_plan_counts_images_and_names_the_reason(run: Path, config: Path, tmp_path: Path) -> None:
     changed = yaml.safe_load(config.read_text())
     changed["generator"]["strength"] = 0.75
     (tmp_path / "stronger.yaml").write_text(yaml.safe_dump(changed))

@@ -1,0 +1,348 @@
+"""What each kind of change makes again: exact counts of jobs and of images, on the tiny project.
+
+The images that had to be made are told by an oracle that knows no recipes and no store: it makes the data set from
+nothing before and after the change, and calls those samples new or changed whose decoded pixels are.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from d3s.backgrounds import ViewSettings
+from d3s.composition import PlacementRanges
+from d3s.config import check_config, load_tables
+from d3s.exemplars import prepare_exemplars
+from d3s.generator import Generator
+from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
+from d3s.imageio import decode_png, image_digest
+from d3s.models import PINS, pin_model
+from d3s.prompts import load_token_counter
+from d3s.sampling import Request, Sampling
+from d3s.shards import TarReader, write_json, write_shard
+from d3s.templates import prepare_templates
+from running import snakemake
+from tiny import ROOT, draw_ground, draw_object
+
+AFTER_MANIFEST = {
+    "build_manifest": 1,
+    "score_classifiers": 1,
+    "cache_activations": 1,
+    "train_encoder": 4,
+    "extract_features": 4,
+    "fit_probes": 1,
+    "spurious_correlation": 1,
+    "draw_contact_sheet": 1,
+    "draw_figures": 1,
+    "build_report": 1,
+}
+"""What depends on the manifest, as all but the prediction of single networks does."""
+AFTER_VAL = AFTER_MANIFEST | {"predict_classifier": 3}
+
+
+def shards(images: int, guides: int | None = None) -> dict[str, int]:
+    """The jobs of so many shards of images, and of their guides."""
+    guides = images if guides is None else guides
+    made = {"compose_guides": guides, "generate_images": images, "screen_images": images}
+    return {rule: count for rule, count in made.items() if count}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a finished run, and what follows from it.
+
+    Attributes:
+        apply: changes files of the run's folder.
+        jobs: the jobs of a full run, by rule.
+        made: images that are made; where it is open, the oracle alone decides.
+    """
+
+    apply: Callable[[Path], None]
+    jobs: dict[str, int] = field(default_factory=dict)
+    made: int | None = 0
+
+
+def edit_config(**settings: object) -> Callable[[Path], None]:
+    """Set keys of the config; ``section__key`` for a nested one."""
+
+    def apply(folder: Path) -> None:
+        path = folder / "project" / "config.yaml"
+        config = yaml.safe_load(path.read_text())
+        for name, value in settings.items():
+            section, _, key = name.rpartition("__")
+            (config.setdefault(section, {}) if section else config)[key] = value
+        path.write_text(yaml.safe_dump(config))
+
+    return apply
+
+
+def edit_table(name: str, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        path = folder / "project" / f"{name}.csv"
+        edit(pd.read_csv(path, dtype=str, keep_default_na=False)).to_csv(path, index=False)
+
+    return apply
+
+
+def set_cell(row: int, column: str, value: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[row, column] = value
+        return table
+
+    return edit
+
+
+def touch_files(folder: Path) -> None:
+    for path in (folder / "project").rglob("*"):
+        if path.is_file():
+            os.utime(path)
+
+
+def replace_template(folder: Path) -> None:
+    draw_ground((20, 90, 160), 77).save(folder / "project/assets/grass5.jpg")
+
+
+def replace_exemplar(folder: Path) -> None:
+    draw_object(1, 3).rotate(90).save(folder / "project/assets/box0.png")
+
+
+def edit_mask(folder: Path) -> None:
+    path = folder / "project/assets/ball3-mask.png"
+    mask = Image.open(path)
+    mask.paste(0, (0, 0, 20, 20))
+    mask.save(path)
+
+
+def add_class(folder: Path) -> None:
+    row = {"class_id": "2", "name": "bar", "label": "bar", "definition": "a long thing", "imagenet_indices": "1"}
+    edit_table("classes", lambda table: pd.concat([table, pd.DataFrame([row])]))(folder)
+    rows = []
+    for number in range(4):
+        image = Path("project/assets") / f"bar{number}.png"
+        draw_object(1, number).resize((40, 14 + number)).save(folder / image)
+        split = "train" if number < 2 else "val"
+        rows.append({"exemplar": image.stem, "class_id": "2", "split_group": image.stem, "split": split})
+        rows[-1] |= {"image": str(image), "mask": ""}
+    edit_table("exemplars", lambda table: pd.concat([table, pd.DataFrame(rows)]))(folder)
+
+
+def add_background(folder: Path) -> None:
+    row = {"background": "sea", "phrase": "at sea", "revision": "0"}
+    edit_table("backgrounds", lambda table: pd.concat([table, pd.DataFrame([row])]))(folder)
+    rows = []
+    for number in range(8):
+        file = Path("project/assets") / f"sea{number}.jpg"
+        draw_ground((40, 80, 190), number).save(folder / file)
+        split = "train" if number < 4 else "val"
+        rows.append({"template_source": file.stem, "background": "sea", "kind": "photo", "split": split})
+        rows[-1]["file"] = str(file)
+    edit_table("templates", lambda table: pd.concat([table, pd.DataFrame(rows)]))(folder)
+
+
+def change_weights(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    model = folder / "project/generator"
+    weights = model / "unet/diffusion_pytorch_model.safetensors"
+    save_file({name: 1.02 * value for name, value in load_file(weights).items()}, weights)
+    write_json(model / PINS, pin_model(model))
+
+
+CONFIG_FILE = {"write_config": 1, "build_report": 1}
+CHANGES = {
+    "nothing": Change(lambda folder: None),
+    "files touched": Change(touch_files),
+    "one template replaced": Change(replace_template, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, None),
+    "one exemplar replaced": Change(replace_exemplar, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
+    "one mask edited": Change(edit_mask, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
+    "a background's phrase": Change(
+        edit_table("backgrounds", set_cell(0, "phrase", "on a lawn")), shards(2) | AFTER_VAL, 16
+    ),
+    "the revision of one background": Change(
+        edit_table("backgrounds", set_cell(1, "revision", "1")), shards(2) | AFTER_VAL, 16
+    ),
+    "a class added": Change(add_class, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | {"screen_images": 8}, 16),
+    "a background added": Change(add_background, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, 16),
+    "more images per class": Change(
+        edit_config(images_per_cell={"train": 4, "val": 6}), shards(2) | AFTER_VAL | CONFIG_FILE, 8
+    ),
+    "fewer images per class": Change(
+        edit_config(images_per_cell={"train": 4, "val": 3}), shards(2) | AFTER_VAL | CONFIG_FILE, 0
+    ),
+    "the chunk size": Change(
+        edit_config(classes_per_chunk=1), {"prepare_foregrounds": 2} | shards(8) | AFTER_VAL | CONFIG_FILE, 0
+    ),
+    "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | CONFIG_FILE, None),
+    "the strength": Change(edit_config(generator__strength=0.75), shards(4, 0) | AFTER_VAL | CONFIG_FILE, 32),
+    "the model's weights": Change(change_weights, shards(4, 0) | AFTER_VAL, 32),
+}
+
+
+def copy_of(run: Path, folder: Path) -> Path:
+    """A copy of a finished run with all times of its files."""
+    shutil.copytree(run, folder, symlinks=True)
+    return folder
+
+
+def jobs_of(output: str) -> dict[str, int]:
+    """The jobs by rule, from Snakemake's table of them; targets that only collect are left out."""
+    found = re.search(r"^job +count\n-+ +-+\n(.*?)\ntotal", output, re.MULTILINE | re.DOTALL)
+    counts = dict(line.split() for line in found[1].splitlines()) if found else {}
+    return {rule: int(count) for rule, count in counts.items() if rule not in {"demo", "images"}}
+
+
+def images_made(output: str) -> int:
+    return sum(int(count) for count in re.findall(r"generate_images: (\d+) images to make", output))
+
+
+def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
+    """The digest of every sample's decoded pixels, made from the project alone."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        config = check_config(yaml.safe_load(Path("project/config.yaml").read_text()))
+        tables = load_tables(config)
+        settings, guides = config["generator"], config["guides"]
+        sampling = Sampling(settings["scheduler"], settings["steps"], settings["strength"], settings["guidance"])
+        generator = Generator(settings["model"], sampling, guides["size"], "float32", settings["batch_size"], "cpu")
+        prompts = PromptSettings(
+            config["prompts"]["template"], config["prompts"]["negative"], *load_token_counter(settings["model"])
+        )
+        ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
+        fg = config["foregrounds"]
+        exemplars = prepare_exemplars(
+            tables.exemplars,
+            fg["max_side"],
+            fg["min_side"],
+            fg["duplicate_distance"],
+            fg["val_fraction"],
+            config["seed"],
+        )
+        write_shard(scratch / "exemplars.tar", *exemplars)
+        found = {}
+        for background in tables.backgrounds:
+            name = background["background"]
+            rows = [row for row in tables.templates if row["background"] == name]
+            templates = prepare_templates(rows, ViewSettings(1, 1, 75, (0.0,), config["backgrounds"]["size"]))
+            write_shard(scratch / f"{name}.tar", *templates)
+            for split, count in config["images_per_cell"].items():
+                plan = ShardPlan(
+                    split, "background", name, background["phrase"], int(background["revision"]), count, config["seed"]
+                )
+                with TarReader(scratch / "exemplars.tar") as ours, TarReader(scratch / f"{name}.tar") as theirs:
+                    material = Material(exemplars[0], ours, templates[0], theirs)
+                    table, members = compose_shard(plan, tables.classes, material, ranges, prompts, guides["size"])
+                rows_of = table.set_index("member")
+                requests = [
+                    Request(decode_png(data), rows_of.at[member, "prompt"], "", int(rows_of.at[member, "seed"]))
+                    for member, data in members
+                ]
+                for start in range(0, len(requests), settings["batch_size"]):
+                    made = generator.generate(requests[start : start + settings["batch_size"]])
+                    names = [rows_of.at[member, "sample"] for member, _ in members[start : start + len(made)]]
+                    found |= {sample: image_digest(picture) for sample, picture in zip(names, made, strict=True)}
+        return found
+    finally:
+        os.chdir(before)
+
+
+def in_shards(folder: Path, samples: set[str]) -> dict[str, str]:
+    """The digest of every sample's pixels, decoded from the shards of a run."""
+    found = {}
+    for manifest in sorted((folder / "results/images").glob("*/*/*/*.parquet")):
+        with TarReader(manifest.with_suffix(".tar")) as tar:
+            for row in pd.read_parquet(manifest).to_dict("records"):
+                if row["sample"] in samples:
+                    found[row["sample"]] = image_digest(decode_png(tar.read(row["member"])))
+    return found
+
+
+@pytest.fixture(scope="session")
+def before(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The oracle's data set of the finished run."""
+    return from_nothing(run, tmp_path_factory.mktemp("oracle"))
+
+
+QUICK = {"nothing", "files touched", "one template replaced", "the chunk size"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES]
+)
+def test_a_change_makes_what_it_touches_and_nothing_else(
+    run: Path, before: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    change, folder = CHANGES[name], copy_of(run, tmp_path / "run")
+    change.apply(folder)
+    config = folder / "project" / "config.yaml"
+    planned = snakemake(folder, config, "--dry-run", "--quiet", "rules")
+    assert planned.returncode == 0, planned.stderr[-3000:]
+    assert jobs_of(planned.stdout + planned.stderr) == change.jobs
+
+    done = snakemake(folder, config, "images")
+    assert done.returncode == 0, done.stderr[-3000:]
+    after = from_nothing(folder, tmp_path / "oracle")
+    must = [sample for sample, digest in after.items() if before.get(sample) != digest]
+    assert images_made(done.stdout + done.stderr) == len(must)
+    assert in_shards(folder, set(after)) == after
+    if change.made is None:
+        assert 0 < len(must) < len(after)
+    else:
+        assert len(must) == change.made
+
+
+def clone(folder: Path) -> Path:
+    """The code alone, as a fresh clone has it: other place, other times."""
+    folder.mkdir()
+    shutil.copy(ROOT / "Snakefile", folder)
+    for name in ("rules", "scripts", "config", "profiles", "envs", "report"):
+        ignored = shutil.ignore_patterns("__pycache__", ".*_cache")
+        shutil.copytree(ROOT / name, folder / name, copy_function=shutil.copyfile, ignore=ignored)
+    return folder
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+@pytest.mark.parametrize(
+    ("edit", "jobs"),
+    [
+        pytest.param(lambda code: None, {}, id="a fresh clone"),
+        pytest.param(lambda code: append(code / "scripts/d3s/recipes.py", "\n# why\n"), {}, id="a comment"),
+        pytest.param(
+            lambda code: append(code / "scripts/d3s/screening.py", "\n\ndef added() -> None:\n    pass\n"),
+            {"screen_images": 4} | AFTER_MANIFEST,
+            id="a function of the screening module",
+        ),
+        pytest.param(
+            lambda code: append(code / "scripts/d3s/objectives/erm.py", "\n\ndef added() -> None:\n    pass\n"),
+            {"train_encoder": 2, "extract_features": 2}
+            | dict.fromkeys(("fit_probes", "spurious_correlation", "draw_figures", "build_report"), 1),
+            id="a function of one objective",
+        ),
+    ],
+)
+def test_an_edit_of_the_code_runs_what_imports_it(
+    run: Path, config: Path, tmp_path: Path, edit: Callable[[Path], None], jobs: dict[str, int]
+) -> None:
+    code = clone(tmp_path / "clone")
+    edit(code)
+    planned = snakemake(run, config, "--dry-run", "--quiet", "rules", code=code)
+    assert planned.returncode == 0, planned.stderr[-3000:]
+    assert jobs_of(planned.stdout + planned.stderr) == jobs
+
+
+def test_an_added_objective_trains_its_encoders_alone(run: Path, tmp_path: Path) -> None:
+    folder = copy_of(run, tmp_path / "run")
+    shutil.rmtree(folder / "results/encoders/wasserstein")
+    planned = snakemake(folder, folder / "project/config.yaml", "encoders", "--dry-run", "--quiet", "rules")
+    found = jobs_of(planned.stdout + planned.stderr)
+    assert {rule: count for rule, count in found.items() if rule != "encoders"} == {"train_encoder": 2}  # two seeds
