@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-slow bench lint format clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -29,8 +29,16 @@ demo: $(INSTALLED) ## run the whole workflow on the demo's photographs and build
 	echo "demo: done in $$(((SECONDS - start) / 60)) min $$(((SECONDS - start) % 60)) s; open results/report/index.html"
 
 test: lint ## check the style and run the tests (minutes)
-	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m "not slow"
 	@echo "test: all passed; what each of them checks is in tests/"
+
+test-slow: $(INSTALLED) ## run the tests that take longer: every kind of change, twenty kills, a full disk
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m slow
+	@echo "test-slow: all passed; see tests/workflow/"
+
+bench: $(INSTALLED) ## measure how fast plans, guides and shards are, beside their targets
+	@python bench/bench.py --output results/bench.csv
+	@echo "bench: done; the figures are in results/bench.csv"
 
 lint: $(INSTALLED) ## check style, types and rules without running anything
 	ruff check .
