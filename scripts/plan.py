@@ -25,7 +25,7 @@ from d3s.errors import D3SError
 from d3s.exemplars import prepare_exemplars
 from d3s.guides import PromptSettings, ShardPlan, plan_shard
 from d3s.models import model_digest
-from d3s.planning import Job, find_guides, judge_samples, parse_dry_run, seconds_per_image
+from d3s.planning import Job, find_guides, judge_samples, parse_dry_run, seconds_per_image, shard_grid
 from d3s.prompts import load_token_counter
 from d3s.shards import write_table
 from d3s.store import ImageStore
@@ -74,12 +74,8 @@ class Shards:
         self.chunks: dict[int, list] = {}
         for row in tables.classes:
             self.chunks.setdefault(int(row["class_id"]) // config["classes_per_chunk"], []).append(row)
-        self.grid = [
-            (split, row, chunk)
-            for split in ("train", "val")
-            for row in tables.backgrounds
-            for chunk in sorted(self.chunks)
-        ]
+        backgrounds = {row["background"]: row for row in tables.backgrounds}
+        self.grid = [(split, backgrounds[name], chunk) for split, _, name, chunk in shard_grid(config, tables)]
         self._prepared: dict[str, pd.DataFrame] = {}
         self._prompts: PromptSettings | None = None
 

@@ -4,7 +4,7 @@ As the image store, a folder of immutable segments, each with one writer and who
 holds one kind of numbers: its name is a digest of all else that determines them (weights, input size, code).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -125,3 +125,29 @@ def through_store(
     if store:
         store.put(unsaved)
     return [known.get(key) for key in keys]
+
+
+def collect(folder: Path, wanted: Collection[str], dry_run: bool = False) -> Iterator[tuple[str, int, int]]:
+    """Drop the segments of all array stores in a folder that hold no number of a wanted picture.
+
+    Args:
+        folder: of all stores.
+        wanted: digests of pictures.
+        dry_run: only tell.
+
+    Yields:
+        Segment, how many arrays go, and the bytes that are freed.
+    """
+    for segment in sorted(folder.glob("*/*.safetensors")):
+        try:
+            with safe_open(segment, "numpy") as file:
+                if "keys" not in file.keys():  # noqa: SIM118  (it is no mapping)
+                    continue
+                keys = [key.tobytes().hex() for key in file.get_tensor("keys")]
+        except (SafetensorError, OSError):
+            keys = []
+        if not any(key in wanted for key in keys):
+            size = segment.stat().st_size
+            if not dry_run:
+                segment.unlink()
+            yield f"{segment.parent.name}/{segment.stem}", len(keys), size

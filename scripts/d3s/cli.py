@@ -40,20 +40,26 @@ def run(parse: Callable[[], argparse.Namespace], main: Callable[[argparse.Namesp
         raise SystemExit(1) from None
     except BrokenPipeError:
         raise SystemExit(1) from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if _disk_is_full(error):
             full = D3SError(
                 f"the disk is full, or your share of it ({error})",
-                "make room (scripts/collect_garbage.py frees images that nothing wants any more), then give the same "
-                "command again: it goes on where it was",
+                "make room (scripts/collect_garbage.py frees what nothing wants any more), then give the same command "
+                "again: it goes on where it was",
             )
             log.error("%s", full)
-        else:
+            raise SystemExit(1) from None
+        if isinstance(error, OSError):
             log.exception("the system refused: %s", error)
-        raise SystemExit(1) from None
-    except Exception:
+            raise SystemExit(1) from None
         log.exception("a defect of this software; please report it with this log")
         raise SystemExit(2) from None
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Whether a write failed for lack of room; some libraries tell it in words alone."""
+    told = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return told or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _start_logging(file: Path | None) -> None:

@@ -4,7 +4,8 @@ Snakemake repeats every job whose input was made again, even to the same bytes; 
 """
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from d3s.filesystem import share_file
@@ -46,3 +47,28 @@ class KeptRun:
             with whole_file(self.folder / name) as temporary:
                 share_file(output / name, temporary)
         write_json(self.folder / CHECKS, {name: file_sha256(self.folder / name) for name in names})
+
+
+def collect(
+    folder: Path, kind: str, marker: str, wanted: Collection[str], dry_run: bool = False
+) -> Iterator[tuple[str, int, int]]:
+    """Drop the kept runs of a kind that none of the results came from.
+
+    Args:
+        folder: of the store.
+        kind: of runs.
+        marker: the file that tells runs apart.
+        wanted: the SHA-256 of that file in each of the results.
+        dry_run: only tell.
+
+    Yields:
+        Run, how many files go, and the bytes that are freed.
+    """
+    for run in sorted(folder.glob(f"{kind}-*")):
+        if (run / marker).is_file() and file_sha256(run / marker) in wanted:
+            continue
+        files = [path for path in run.iterdir() if path.is_file()]
+        size = sum(path.stat().st_size for path in files if path.stat().st_nlink == 1)
+        if not dry_run:
+            shutil.rmtree(run)
+        yield run.name, len(files), size

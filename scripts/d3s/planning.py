@@ -8,10 +8,12 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from d3s.config import Tables
 from d3s.generation import plan_recipes
 
 SIGNATURE = ["shift", "exemplar_digest", "template_digest", "scale", "flip", "x", "y", "size"]
@@ -49,6 +51,13 @@ class Job:
     rule: str
     wildcards: Mapping[str, str]
     reason: str
+
+
+def shard_grid(config: Mapping[str, Any], tables: Tables) -> list[tuple[str, str, str, int]]:
+    """The (split, shift, background, chunk) of all shards that a config asks for."""
+    chunks = sorted({int(row["class_id"]) // config["classes_per_chunk"] for row in tables.classes})
+    backgrounds = [row["background"] for row in tables.backgrounds]
+    return [(s, config["shift"], b, c) for s in ("train", "val") for b in backgrounds for c in chunks]
 
 
 def parse_dry_run(text: str) -> list[Job]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d3s.array_store import ArrayStore, through_store
+from d3s.array_store import ArrayStore, collect, through_store
 
 KEYS = [letter * 32 for letter in "abc"]
 
@@ -75,3 +75,12 @@ def test_what_can_not_be_read_has_no_numbers(tmp_path: Path) -> None:
 
     found = through_store(ArrayStore(tmp_path, "scores"), KEYS, readable, compute)
     assert [None if array is None else float(array[0]) for array in found] == [0.0, None, 2.0]
+
+
+def test_collecting_drops_segments_without_a_wanted_picture(tmp_path: Path) -> None:
+    store = ArrayStore(tmp_path, "scores")
+    store.put({KEYS[0]: np.zeros(3)})
+    store.put({KEYS[1]: np.zeros(3), KEYS[2]: np.zeros(3)})
+    assert [gone for _, gone, _ in collect(tmp_path, {KEYS[2]}, dry_run=True)] == [1]
+    assert [gone for _, gone, _ in collect(tmp_path, {KEYS[2]})] == [1]
+    assert set(ArrayStore(tmp_path, "scores").get(KEYS)) == set(KEYS[1:])

@@ -76,8 +76,15 @@ def test_an_error_of_the_system_keeps_its_traceback(tmp_path: Path) -> None:
     assert "/no/such/folder/file" in done.stderr
 
 
-def test_a_full_disk_is_named_with_its_remedy(tmp_path: Path) -> None:
-    done = run(tmp_path, 'open("/dev/full", "w").write(100_000 * "x")')
+@pytest.mark.parametrize(
+    "body",
+    [
+        'open("/dev/full", "w").write(100_000 * "x")',
+        'raise ValueError("I/O error: No space left on device (os error 28)")',  # as safetensors has it
+    ],
+)
+def test_a_full_disk_is_named_with_its_remedy(tmp_path: Path, body: str) -> None:
+    done = run(tmp_path, body)
     assert done.returncode == 1
     assert "the disk is full" in done.stderr
     assert "collect_garbage.py" in done.stderr

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from d3s.kept_runs import KeptRun
+from d3s.identity import file_sha256
+from d3s.kept_runs import KeptRun, collect
 
 
 @pytest.fixture
@@ -44,3 +45,12 @@ def test_a_restored_file_can_be_replaced_without_harm(tmp_path: Path, run: KeptR
     (tmp_path / "again" / "weights").write_bytes(b"others")
     assert run.restore(tmp_path / "once more")
     assert (tmp_path / "once more" / "weights").read_bytes() == b"weights"
+
+
+def test_collecting_keeps_the_runs_that_results_came_from(tmp_path: Path, run: KeptRun) -> None:
+    wanted = {file_sha256(tmp_path / "output" / "settings")}
+    assert not list(collect(tmp_path / "store", "encoder", "settings", wanted))
+    assert [files for _, files, _ in collect(tmp_path / "store", "encoder", "settings", set(), dry_run=True)] == [3]
+    assert run.folder.exists()
+    list(collect(tmp_path / "store", "encoder", "settings", set()))
+    assert not run.folder.exists()

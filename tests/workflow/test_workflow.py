@@ -130,8 +130,25 @@ def test_a_plan_counts_images_and_names_the_reason(run: Path, config: Path, tmp_
 def test_collecting_garbage_drops_nothing_that_is_wanted(run: Path, config: Path) -> None:
     told = script(run, "collect_garbage", "--configfile", str(config))
     assert told.returncode == 0, told.stderr
-    assert "0 images are gone" in told.stderr
+    assert "0 images, scores and files that nothing wants went" in told.stderr
     assert "Nothing to be done" in snakemake(run, config).stderr
+
+
+def test_collecting_garbage_finds_shards_that_the_config_no_longer_names(
+    run: Path, config: Path, tmp_path: Path
+) -> None:
+    fewer = tmp_path / "backgrounds.csv"
+    fewer.write_text("".join((run / "project/backgrounds.csv").read_text().splitlines(keepends=True)[:2]))
+    changed = yaml.safe_load(config.read_text())
+    changed["tables"] |= {"backgrounds": str(fewer), "templates": str(tmp_path / "templates.csv")}
+    templates = pd.read_csv(run / "project/templates.csv")
+    templates[templates["background"] == "grass"].to_csv(tmp_path / "templates.csv", index=False)
+    (tmp_path / "fewer.yaml").write_text(yaml.safe_dump(changed))
+    told = script(run, "collect_garbage", "--configfile", str(tmp_path / "fewer.yaml"), "--dry-run")
+    assert told.returncode == 0, told.stderr
+    assert "results/images/val/background/sand/0.tar: 1" in told.stderr
+    assert "grass" not in told.stderr
+    assert (run / "results/images/val/background/sand/0.tar").exists()
 
 
 def test_the_shipped_config_plans() -> None:
