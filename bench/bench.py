@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from simulate import MOST_PER_SHARD, lay_out  # noqa: E402
+from simulate import lay_out  # noqa: E402
 
 Figure = dict[str, object]
 
@@ -68,6 +69,9 @@ def snakemake(*options: str) -> list[str]:
 
 def dry_runs(folder: Path) -> Iterator[Figure]:
     """How long Snakemake plans data sets of 12 thousand, 120 thousand and 1.2 million images."""
+    from d3s.config import MOST_PER_SHARD, read_config
+    from d3s.tables import read_table
+
     small = folder / "one"
     small.mkdir()
     (small / "Snakefile").write_text('rule all:\n    output: "x"\n    shell: "touch {output}"\n')
@@ -89,8 +93,13 @@ def dry_runs(folder: Path) -> Iterator[Figure]:
         yield figure(f"dry run of {name} images, ratio", seconds / floor, "x", None, floor="a workflow of one rule")
         yield figure(f"dry run of {name} images, jobs", float(jobs[1]) if jobs else 0.0, "jobs")
         yield figure(f"dry run of {name} images, memory", memory, "MB")
-        per_shard = min(classes, MOST_PER_SHARD // max(train, val)) * max(train, val)
-        yield figure(f"images in the largest shard at {name}", per_shard, "images", MOST_PER_SHARD)
+        checked = read_config(config)
+        chunks = Counter(
+            int(row["class_id"]) // checked["classes_per_chunk"]
+            for row in read_table(project / "classes.csv", "classes")
+        )
+        largest = max(chunks.values()) * max(checked["images_per_cell"].values())
+        yield figure(f"images in the largest shard at {name}", largest, "images", MOST_PER_SHARD)
 
 
 def no_op(folder: Path) -> Iterator[Figure]:
@@ -111,7 +120,7 @@ def composition(folder: Path) -> Iterator[Figure]:
     from PIL import Image
 
     from d3s.composition import PlacementRanges
-    from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
+    from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard, plan_shard
     from d3s.imageio import decode_png, encode_png, image_digest
     from d3s.shards import TarReader, write_tar
 
@@ -139,15 +148,21 @@ def composition(folder: Path) -> Iterator[Figure]:
     classes = [{"class_id": "0", "name": "thing", "label": "thing", "definition": "", "imagenet_indices": ""}]
     prompts = PromptSettings("a photo of a {class}, {background}", "", lambda text: len(text.split()), 77)
 
-    def ours() -> None:
-        plan = ShardPlan("train", "background", "bg", "in a place", 0, count, 1)
-        material = Material(exemplars, tars[0], templates, tars[1])
-        compose_shard(plan, classes, material, PlacementRanges((0.4, 0.4), True, (0, 1), (0, 1)), prompts, size)
+    plan = ShardPlan("train", "background", "bg", "in a place", 0, count, 1)
+    ranges = PlacementRanges((0.4, 0.4), True, (0, 1), (0, 1))
+    chosen = plan_shard(plan, classes, exemplars, templates, ranges, prompts)
 
-    def bare() -> None:
-        for exemplar, template in zip(exemplars["member"], templates["member"], strict=True):
-            decode_png(tars[0].read(exemplar)).resize((size * 2 // 5,) * 2, Image.Resampling.LANCZOS)
-            encode_png(decode_png(tars[1].read(template)).resize((size, size), Image.Resampling.LANCZOS))
+    def ours() -> None:
+        compose_shard(plan, classes, Material(exemplars, tars[0], templates, tars[1]), ranges, prompts, size)
+
+    def bare() -> None:  # each picture that is used is decoded once, as by us, and resized for every guide
+        pictures = [
+            {name: decode_png(tar.read(f"{name}.png")) for name in set(chosen[kind])}
+            for tar, kind in zip(tars, ("exemplar", "template"), strict=True)
+        ]
+        for exemplar, template in zip(chosen["exemplar"], chosen["template"], strict=True):
+            pictures[0][exemplar].resize((size * 2 // 5,) * 2, Image.Resampling.LANCZOS)
+            encode_png(pictures[1][template].resize((size, size), Image.Resampling.LANCZOS))
 
     seconds, floor = paired(ours, bare)
     yield figure("guides of 512 px composed per second and core", count / seconds, "images/s")

@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE_BYTES = 120_000
 """Apparent size of a stand-in; it takes no disk."""
-MOST_PER_SHARD = 3_400
+MOST_PER_SHARD = 3_400  # images
 
 
 def lay_out(

@@ -28,6 +28,7 @@ rule predict_classifier:
         rows=JUDGING_ROWS,
         timm_name=classifier_cell("timm_name"),
         sha256=classifier_cell("sha256"),
+        conversion=CONVERSION,
         input_size=classifier_cell("input_size"),
     shell:
         'python "$SCRIPTS"/predict_classifier.py --images {input.images_tars} --guides {input.guides_tars}'

@@ -60,6 +60,10 @@ def code(script, *plugins):
         raise WorkflowError(str(error)) from None
 
 
+CONVERSION = code("convert_weights")
+"""A parameter of the rules that use classifiers' weights: they take the files as ancient, since those are large."""
+
+
 def shards(stage, *splits, ending="digests.json"):
     """The paths of all shards of a stage; rules depend on the small digest files and take the tars as ancient."""
     return expand(

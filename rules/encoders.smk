@@ -29,6 +29,7 @@ rule cache_activations:
         code=code("cache_activations"),
         timm_name=classifier_cell("timm_name", BACKBONE),
         sha256=classifier_cell("sha256", BACKBONE),
+        conversion=CONVERSION,
         frozen_stages=ENCODER["frozen_stages"],
         input_size=ENCODER["input_size"],
     shell:
@@ -66,6 +67,7 @@ rule train_encoder:
         pictures=picture_arguments,
         timm_name=classifier_cell("timm_name", BACKBONE),
         sha256=classifier_cell("sha256", BACKBONE),
+        conversion=CONVERSION,
         frozen_stages=ENCODER["frozen_stages"],
         input_size=ENCODER["input_size"],
         background_fraction=ENCODER["background_fraction"],
@@ -124,5 +126,5 @@ rule extract_features:
         folder=subpath(input.weights, parent=True),
     shell:
         'python "$SCRIPTS"/extract_features.py --encoder {params.folder} {params.pictures} --manifest {input.manifest}'
-        f" --device {ENCODER['device']}"
+        f" --device {ENCODER['device']} --store {CONFIG['store']}"
         " --output {output.features} --log {log}"

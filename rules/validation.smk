@@ -31,6 +31,7 @@ rule screen_images:
         classifier=SCREEN,
         timm_name=classifier_cell("timm_name", SCREEN),
         sha256=classifier_cell("sha256", SCREEN),
+        conversion=CONVERSION,
         input_size=classifier_cell("input_size", SCREEN),
         min_contrast=CONFIG["screens"]["min_contrast"],
         min_probability=CONFIG["screens"]["min_probability"],

@@ -7,7 +7,7 @@ import argparse
 import logging
 from pathlib import Path
 
-import numpy as np
+import timm
 import torch
 
 from d3s import cli
@@ -16,10 +16,10 @@ from d3s.devices import choose_device
 from d3s.encoder import save_tensors
 from d3s.encoder_data import (
     DATASETS,
-    DIGESTS,
     TRUNK_VERSION,
     Pictures,
-    in_batches,
+    digests_of,
+    in_kept_batches,
     index_of,
     select_samples,
     trunk_encoder,
@@ -56,23 +56,24 @@ def main(args: argparse.Namespace) -> None:
     encoder = trunk_encoder(args.timm_name, args.weights, args.input_size, args.frozen_stages).to(device)
     manifest = read_manifest(args.manifest)
     sources = {"images": Pictures(args.images, encoder), "guides": Pictures(args.guides, encoder)}
-    store = ArrayStore(args.store, "activations", trunk_of(encoder), TRUNK_VERSION) if args.store else None
+    libraries = (torch.__version__, timm.__version__)
+    store = ArrayStore(args.store, "activations", trunk_of(encoder), TRUNK_VERSION, libraries) if args.store else None
     tensors, samples = {}, {}
     for dataset in DATASETS:
         source = sources[dataset.partition("_")[0]]
         samples[dataset] = select_samples(manifest, dataset, source)
-        digests = manifest.set_index("sample").loc[samples[dataset], DIGESTS[dataset.partition("_")[0]]].tolist()
-        known = store.get(digests) if store else {}
-        places = {key: place for place, key in enumerate(digests) if key not in known}
-        if places or not digests:
-            missing = [samples[dataset][place] for place in places.values()]
-            made = in_batches(source, missing, encoder.activations, args.batch_size, device, dataset)
-            fresh = dict(zip(places, made.half().numpy(), strict=True))
-            if store:
-                store.put(fresh)
-            known |= fresh
-        tensors[dataset] = torch.from_numpy(np.stack([known[key] for key in digests]))
-        log.info("%s: %d pictures, %d of them new", dataset, len(digests), len(places))
+        values, new = in_kept_batches(
+            store,
+            source,
+            samples[dataset],
+            digests_of(manifest, dataset, samples[dataset]),
+            encoder.activations,
+            args.batch_size,
+            device,
+            dataset,
+        )
+        tensors[dataset] = torch.from_numpy(values)
+        log.info("%s: %d pictures, %d of them new", dataset, len(values), new)
     save_tensors(args.output, tensors, {"trunk": trunk_of(encoder)})
     write_table(args.output.with_suffix(".parquet"), index_of(samples))
 

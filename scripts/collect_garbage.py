@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from d3s import array_store, cli, kept_runs
-from d3s.config import check_config, load_tables
+from d3s.config import load_tables, read_config
 from d3s.errors import D3SError
+from d3s.generation import plan_recipes
 from d3s.identity import file_sha256
+from d3s.models import model_digest
 from d3s.planning import shard_grid
 from d3s.store import ImageStore
 
@@ -36,19 +37,13 @@ def collect(config: dict, results: Path, dry_run: bool) -> Iterator[tuple[str, i
     """What goes: its name, of how many things, and the bytes that are freed.
 
     Raises:
-        D3SError: there are no images, so that everything would go.
+        D3SError: as ``planned_images``.
     """
     grid = {
         str(Path(split, shift, background, str(chunk)))
         for split, shift, background, chunk in shard_grid(config, load_tables(config))
     }
-    present = [path for path in sorted((results / "images").glob("*/*/*/*.parquet")) if _shard(path) in grid]
-    if not present:
-        raise D3SError(
-            f"{results}/images holds no image shard of this config, so everything in the store would be dropped",
-            "make the images first; to drop it all, remove the store's folder",
-        )
-    rows = pd.concat([pd.read_parquet(path, columns=["recipe", "image_digest", "guide_digest"]) for path in present])
+    rows = pd.concat([planned_images(config, results, shard) for shard in sorted(grid)])
     for stage in STAGES:
         for path in sorted((results / stage).glob("*/*/*/*")):
             if _shard(path) not in grid:
@@ -59,8 +54,41 @@ def collect(config: dict, results: Path, dry_run: bool) -> Iterator[tuple[str, i
     store = Path(config["store"])
     yield from ImageStore(store).collect(set(rows["recipe"]), dry_run)
     yield from array_store.collect(store, {*rows["image_digest"], *rows["guide_digest"]}, dry_run)
-    trained = {file_sha256(path) for path in (results / "encoders").glob("*/*/encoder.json")}
-    yield from kept_runs.collect(store, "encoder", "encoder.json", trained, dry_run)
+    encoders = [
+        results / "encoders" / objective / str(seed) / "encoder.json"
+        for objective in config["encoders"]["objectives"]
+        for seed in config["encoders"]["seeds"]
+    ]
+    if all(path.exists() for path in encoders):  # else a kept one may be just what a missing one needs
+        trained = {file_sha256(path) for path in encoders}
+        yield from kept_runs.collect(store, "encoder", "encoder.json", trained, dry_run)
+    for folder in (results, store):
+        for part in sorted(folder.rglob(".*.part")):  # of writers that were killed
+            size = part.stat().st_size
+            if not dry_run:
+                part.unlink()
+            yield str(part), 1, size
+
+
+def planned_images(config: dict, results: Path, shard: str) -> pd.DataFrame:
+    """recipe, image_digest and guide_digest of a shard's images, also of one that is still to be made.
+
+    Raises:
+        D3SError: its guides are not there, so that nobody knows what it will want.
+    """
+    made, guides = (results / stage / f"{shard}.parquet" for stage in ("images", "guides"))
+    columns = ["recipe", "image_digest", "guide_digest"]
+    if made.exists():
+        return pd.read_parquet(made, columns=columns)
+    if not guides.exists():
+        raise D3SError(
+            f"{guides} is not made yet, so nobody knows which images it will want",
+            "make the guides first: snakemake guides; to drop all that was ever made, remove the store's folder",
+        )
+    generator = config["generator"]
+    settings = {name: generator[name] for name in ("scheduler", "steps", "strength", "guidance", "dtype")}
+    settings["size"] = config["guides"]["size"]
+    return plan_recipes(pd.read_parquet(guides), model_digest(generator["model"]), settings)[columns]
 
 
 def _shard(path: Path) -> str:
@@ -69,7 +97,7 @@ def _shard(path: Path) -> str:
 
 
 def main(args: argparse.Namespace) -> None:
-    config = check_config(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    config = read_config(args.configfile)
     if any(Path(".snakemake/locks").glob("*")):
         raise D3SError(
             "a workflow is running here, or was killed", "wait until it is done, or run snakemake --unlock, then again"

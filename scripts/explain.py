@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-import yaml
-
 from d3s import cli
-from d3s.config import check_config, load_tables
+from d3s.config import load_tables, read_config
 from d3s.lineage import trace
 
 
@@ -19,7 +17,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    config = check_config(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    config = read_config(args.configfile)
     tables = load_tables(config)
     lineage = trace(args.results, args.sample, {"exemplars": tables.exemplars, "templates": tables.templates})
     print(lineage.text())

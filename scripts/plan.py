@@ -15,12 +15,11 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from d3s import cli
 from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
-from d3s.config import Tables, check_config, load_tables
+from d3s.config import Tables, check_config, load_tables, read_config
 from d3s.errors import D3SError
 from d3s.exemplars import prepare_exemplars
 from d3s.guides import PromptSettings, ShardPlan, plan_shard
@@ -141,27 +140,28 @@ class Shards:
         return self._prepared[str(made)]
 
 
-def read_all(paths: list[Path]) -> pd.DataFrame:
+def read_all(stage: Path) -> pd.DataFrame:
+    """All manifests of a stage, the newest last; there are old ones after a change of the chunk size."""
+    paths = sorted(stage.glob("*/*/*/*.parquet"), key=lambda path: path.stat().st_mtime)
     tables = [pd.read_parquet(path) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def main(args: argparse.Namespace) -> None:
-    given = json.loads(args.config) if args.config else yaml.safe_load(args.configfile.read_text(encoding="utf-8"))
-    config = check_config(given)
-    jobs = ask_snakemake(given)
-    if any(job.rule == "fetch_demo_assets" for job in jobs):
+    config = check_config(json.loads(args.config)) if args.config else read_config(args.configfile)
+    jobs = ask_snakemake(config)
+    if any(job.rule.startswith("fetch_demo_assets") for job in jobs):
         raise D3SError(
             "the pictures of this data set are not fetched yet, so nothing can be said of single images",
-            "fetch them first: snakemake --cores 2 --until fetch_demo_assets; without results, all images are to make",
+            "run the first stages: snakemake --cores 2 guides; without results, all images are to make",
         )
     shards = Shards(config, load_tables(config), args.results, jobs)
     settings = {name: config["generator"][name] for name in ("scheduler", "steps", "strength", "guidance", "dtype")}
     settings["size"] = config["guides"]["size"]
     digest = model_digest(config["generator"]["model"])
     store = ImageStore(config["store"])
-    images = read_all(sorted((args.results / "images").glob("*/*/*/*.parquet")))
-    guides = read_all(sorted((args.results / "guides").glob("*/*/*/*.parquet")))
+    images, guides = (read_all(args.results / stage) for stage in ("images", "guides"))
+    images = images.drop_duplicates("sample", keep="last") if len(images) else images
 
     tables = []
     for split, background, chunk in cli.progress(shards.grid, len(shards.grid), "shards"):

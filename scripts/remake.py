@@ -4,10 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-import yaml
-
 from d3s import cli
-from d3s.config import check_config
+from d3s.config import read_config
 from d3s.errors import D3SError
 from d3s.lineage import find_sample, remake
 
@@ -26,7 +24,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    settings = check_config(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))["generator"]
+    settings = read_config(args.configfile)["generator"]
     cli.set_threads(settings["threads"])
     row = find_sample(args.results, args.sample)
     result, picture = remake(row, settings["batch_size"], settings["device"])

@@ -10,10 +10,8 @@ import io
 import logging
 from pathlib import Path
 
-import yaml
-
 from d3s import cli
-from d3s.config import check_config, load_tables
+from d3s.config import load_tables, read_config
 from d3s.errors import D3SError
 from d3s.shards import write_text
 
@@ -29,11 +27,12 @@ def parse() -> argparse.Namespace:
 
 def raise_revision(table: str, background: str) -> tuple[str, int]:
     """The text of a table of backgrounds with one revision raised, and that revision; all else stays as it is."""
-    rows = list(csv.reader(io.StringIO(table)))
-    name, revision = rows[0].index("background"), rows[0].index("revision")
+    rows = list(csv.reader(io.StringIO(table.removeprefix("\ufeff"))))
+    header = [cell.strip() for cell in rows[0]]
+    name, revision = header.index("background"), header.index("revision")
     new = 0
     for row in rows[1:]:
-        if row and row[name] == background:
+        if len(row) > name and row[name].strip() == background:
             new = int(row[revision]) + 1
             row[revision] = str(new)
     text = io.StringIO()
@@ -42,7 +41,7 @@ def raise_revision(table: str, background: str) -> tuple[str, int]:
 
 
 def main(args: argparse.Namespace) -> None:
-    config = check_config(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    config = read_config(args.configfile)
     known = [row["background"] for row in load_tables(config).backgrounds]
     if args.background not in known:
         raise D3SError(f"there is no background {args.background!r}", f"the backgrounds are: {', '.join(known)}")

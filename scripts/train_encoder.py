@@ -95,12 +95,13 @@ def main(args: argparse.Namespace) -> None:
         Activations(args.activations, "images_train", encoder) if args.activations else Pictures(args.images, encoder)
     )
     state = args.output / ".training.safetensors"
-    trainer = Trainer(encoder, objective, settings, source, rows, state, choose_device(args.device).type)
+    device = choose_device(args.device).type
+    trainer = Trainer(encoder, objective, settings, source, rows, state, device, (args.code, args.threads))
     kept = None
     if args.store:
-        arithmetic = (trainer.accelerator.device.type, args.threads, versions())
-        kept = KeptRun(args.store, "encoder", trainer.identity, args.code, *arithmetic)
+        kept = KeptRun(args.store, "encoder", trainer.identity)
         if kept.restore(args.output):
+            state.unlink(missing_ok=True)
             log.info("the same samples, settings and code gave this encoder before; it is taken from the store")
             return
     if trainer.done:

@@ -8,12 +8,10 @@ from pathlib import Path
 from tiny import ROOT
 
 
-def snakemake(
-    folder: Path, config: Path, *options: str, code: Path = ROOT, **more: object
-) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, config: Path, *options: str, code: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run the workflow in a folder, on two processors, with the code of the project or of a copy of it."""
     command = snakemake_command(folder, config, *options, code=code)
-    return subprocess.run(command, capture_output=True, text=True, cwd=code, check=False, **more)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, cwd=code, check=False)
 
 
 def snakemake_command(folder: Path, config: Path, *options: str, code: Path = ROOT) -> list[str]:

@@ -37,7 +37,9 @@ class ArrayStore:
             try:
                 with safe_open(segment, "numpy") as file:
                     keys = file.get_tensor("keys")
-            except (SafetensorError, OSError):
+            except OSError:
+                continue  # it can't be read now
+            except SafetensorError:
                 segment.unlink(missing_ok=True)  # damaged by the file system: it is simply computed again
                 continue
             self._where |= {key.tobytes().hex(): (segment, row) for row, key in enumerate(keys)}
@@ -72,7 +74,7 @@ class ArrayStore:
         keys = sorted(arrays)
         values = np.stack([arrays[key].astype(np.float16) for key in keys])
         segment = self.folder / f"{digest(keys)}.safetensors"
-        tensors = {
+        tensors: dict[str, np.ndarray] = {
             "keys": np.stack([np.frombuffer(bytes.fromhex(key), np.uint8) for key in keys]),
             "values": values,
             "checks": np.stack([np.frombuffer(_check(value), np.uint8) for value in values]),
@@ -145,7 +147,7 @@ def collect(folder: Path, wanted: Collection[str], dry_run: bool = False) -> Ite
                     continue
                 keys = [key.tobytes().hex() for key in file.get_tensor("keys")]
         except (SafetensorError, OSError):
-            keys = []
+            continue
         if not any(key in wanted for key in keys):
             size = segment.stat().st_size
             if not dry_run:

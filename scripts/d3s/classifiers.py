@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
 from torch import nn
@@ -26,7 +27,8 @@ SCORING_VERSION = 1
 
 def probability_store(folder: str | Path, timm_name: str, weights: str | Path, input_size: int) -> ArrayStore:
     """Where the probabilities of one classifier are kept, by the digest of the picture's pixels."""
-    return ArrayStore(folder, "probabilities", timm_name, file_sha256(weights), input_size, SCORING_VERSION)
+    libraries = (torch.__version__, timm.__version__)
+    return ArrayStore(folder, "probabilities", timm_name, file_sha256(weights), input_size, SCORING_VERSION, libraries)
 
 
 def to_input(image: Image.Image, input_size: int) -> torch.Tensor:

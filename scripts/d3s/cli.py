@@ -49,6 +49,12 @@ def run(parse: Callable[[], argparse.Namespace], main: Callable[[argparse.Namesp
             )
             log.error("%s", full)
             raise SystemExit(1) from None
+        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            short = D3SError(
+                f"there is not enough memory ({error})", "lower the batch_size of this stage in the config"
+            )
+            log.error("%s", short)
+            raise SystemExit(1) from None
         if isinstance(error, OSError):
             log.exception("the system refused: %s", error)
             raise SystemExit(1) from None

@@ -1,6 +1,7 @@
 """The config: checked by a closed schema and against its tables before any job starts."""
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from jsonschema.exceptions import ValidationError
 from d3s.errors import D3SError
 from d3s.tables import Row, read_table
 
+MOST_PER_SHARD = 3_400
+"""Images: about an hour of one data-centre GPU."""
 SCHEMA_FILE = Path(__file__).with_name("config_schema.yaml")
 
 
@@ -49,11 +52,34 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
     for low, high in (config["guides"][name] for name in ("scale", "x", "y")):
         if low > high:
             raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
+    largest = config["classes_per_chunk"] * max(config["images_per_cell"].values())
+    if largest > MOST_PER_SHARD:
+        fitting = max(1, MOST_PER_SHARD // max(config["images_per_cell"].values()))
+        raise D3SError(
+            f"classes_per_chunk: {config['classes_per_chunk']} gives shards of {largest} images, and {MOST_PER_SHARD} "
+            "are the most: a longer job is too much to lose",
+            f"set it to {fitting} or less; that makes no image again",
+        )
     if config["backgrounds"]["size"] < config["guides"]["size"]:
         raise D3SError(
             "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"
         )
     return config
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read and check a config file.
+
+    Raises:
+        D3SError: it does not exist, is not YAML, or breaks the schema.
+    """
+    try:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise D3SError(f"the config {path} can't be read ({error.strerror})", "correct its path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise D3SError(f"the config {path} is not valid YAML ({error})", "mend it there") from None
+    return check_config(given if isinstance(given, dict) else {})
 
 
 def _explain(error: ValidationError, schema: Mapping[str, Any]) -> D3SError:
@@ -99,21 +125,22 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
     tables = Tables(**{kind: read.get(kind, []) for kind in Tables.__annotations__})
     _check_links(tables.exemplars, "class_id", tables.classes, paths["exemplars"], paths["classes"])
     _check_links(tables.templates, "background", tables.backgrounds, paths["templates"], paths["backgrounds"])
+    with_exemplars = {row["class_id"] for row in tables.exemplars}
     for row in tables.classes:
-        if not any(other["class_id"] == row["class_id"] for other in tables.exemplars):
+        if row["class_id"] not in with_exemplars:
             raise D3SError(
                 f"the class {row['name']!r} ({row['class_id']}) has no exemplars",
                 f"add rows for it to {paths['exemplars']}, or remove it from {paths['classes']}",
             )
+    with_templates = {row["background"] for row in tables.templates}
     for row in tables.backgrounds:
-        if not any(other["background"] == row["background"] for other in tables.templates):
+        if row["background"] not in with_templates:
             raise D3SError(
                 f"the background {row['background']!r} has no templates",
                 f"add rows for it to {paths['templates']}, or remove it from {paths['backgrounds']}",
             )
-    names = [row["name"] for row in tables.classes]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(row["name"] for row in tables.classes).items():
+        if count > 1:
             raise D3SError(f"two classes are named {name!r} in {paths['classes']}", "give each class a name of its own")
     for row in tables.assets:
         if Path(row["file"]).is_absolute() or ".." in Path(row["file"]).parts or ".." in Path(row["member"]).parts:
@@ -130,9 +157,9 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
 
 
 def _check_links(rows: list[Row], column: str, targets: list[Row], table: str, target_table: str) -> None:
-    known = [row[column] for row in targets]
+    known = {row[column] for row in targets}
     for row in rows:
         if row[column] not in known:
-            near = difflib.get_close_matches(row[column], known, n=1)
+            near = difflib.get_close_matches(row[column], sorted(known), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"add it to {target_table}"
             raise D3SError(f"{table}: {column} {row[column]!r} is not in {target_table}", hint)

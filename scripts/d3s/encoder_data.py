@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from d3s import cli
+from d3s.array_store import ArrayStore
 from d3s.encoder import Encoder, EncoderSettings, read_safetensors, tensors_about, to_input
 from d3s.errors import D3SError
 from d3s.identity import bytes_digest, digest
@@ -175,6 +176,47 @@ def in_batches(
             padded = names + names[:1] * (batch_size - len(names))
             made.append(compute(source.batch(padded).to(device))[: len(names)].cpu())
     return torch.cat(made)
+
+
+def in_kept_batches(
+    store: ArrayStore | None,
+    source: Pictures | Activations,
+    samples: Sequence[str],
+    digests: Sequence[str],
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    batch_size: int,
+    device: torch.device | str,
+    label: str,
+    save_every: int = 1024,
+) -> tuple[np.ndarray, int]:
+    """As ``in_batches``, in half precision and only for those pictures that the store has no numbers of.
+
+    Args:
+        store: nothing is kept without one.
+        digests: of the samples' pictures; equal ones are computed once.
+        save_every: rows that are kept at a time, and at most lost by a kill.
+
+    Returns:
+        N rows, float16, in the order of ``samples``, and how many of them were computed.
+    """
+    known = store.get(digests) if store else {}
+    places = {key: place for place, key in enumerate(digests) if key not in known}
+    keys = list(places)
+    for start in range(0, len(keys), save_every):
+        part = keys[start : start + save_every]
+        made = in_batches(source, [samples[places[key]] for key in part], compute, batch_size, device, label)
+        fresh = dict(zip(part, made.half().numpy(), strict=True))
+        if store:
+            store.put(fresh)
+        known |= fresh
+    if not samples:
+        in_batches(source, samples, compute, batch_size, device, label)  # which says what is wrong
+    return np.stack([known[key] for key in digests]), len(keys)
+
+
+def digests_of(manifest: pd.DataFrame, dataset: str, samples: Sequence[str]) -> list[str]:
+    """The digests of the pixels of samples in one of ``DATASETS``."""
+    return manifest.set_index("sample").loc[list(samples), DIGESTS[dataset.partition("_")[0]]].tolist()
 
 
 def index_of(datasets: dict[str, list[str]]) -> pd.DataFrame:

@@ -73,19 +73,19 @@ def make_images(
     """
     table = table.copy()
     made: dict[str, bytes] = {}
-    missing: list[Any] = []  # rows of the table
+    missing: dict[str, Any] = {}  # rows of the table, by recipe
     for row in table[table["status"] == "ok"].itertuples():
         data = store.get(row.recipe)
         if data is not None:
             made[row.recipe] = data
-        elif row.recipe not in {other.recipe for other in missing}:
-            missing.append(row)
+        else:
+            missing.setdefault(row.recipe, row)
     log.info("%d images to make, %d in the store", len(missing), len(made))
     if missing:
         generator = load()
         step, calls = generator.first_timestep()
         log.info("denoising starts at timestep %d of 1000 and takes %d calls", step, calls)
-        bar = cli.progress(missing, len(missing), "images", label)
+        bar = cli.progress(missing.values(), len(missing), "images", label)
         batch = []
         for row in bar:
             batch.append(row)

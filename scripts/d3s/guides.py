@@ -17,6 +17,9 @@ from d3s.prompts import write_prompt
 from d3s.shards import TarReader
 from d3s.tables import Row
 
+MOST_HELD = 512
+"""Decoded pictures that are held while a shard is composed."""
+
 
 @dataclass(frozen=True)
 class ShardPlan:
@@ -166,6 +169,8 @@ def compose_shard(
 
     def picture(kind: str, tar: TarReader, member: str) -> Image.Image:
         if (kind, member) not in pictures:
+            if len(pictures) == MOST_HELD:
+                pictures.pop(next(iter(pictures)))
             pictures[kind, member] = decode_png(tar.read(member))
         return pictures[kind, member]
 

@@ -39,7 +39,9 @@ def find_sample(results: Path, sample: str) -> dict[str, Any]:
     Raises:
         D3SError: there is no such sample, or no image yet.
     """
-    for manifest in sorted((results / "images").glob("*/*/*/*.parquet")):
+    # After a change of the chunk size there are old shards with the same samples; the newest is meant.
+    manifests = (results / "images").glob("*/*/*/*.parquet")
+    for manifest in sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True):
         rows = pd.read_parquet(manifest, filters=[("sample", "==", sample)])
         if len(rows):
             row: dict[str, Any] = rows.iloc[0].to_dict()

@@ -22,7 +22,8 @@ def pin_model(folder: str | Path) -> dict[str, str]:
     folder = Path(folder)
     if not (folder / "model_index.json").is_file():
         raise D3SError(f"{folder} holds no model in diffusers layout", "it needs a model_index.json at its top")
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not any(s.startswith(".") for s in p.parts))
+    inside = {path: path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file()}
+    files = sorted(path for path, parts in inside.items() if not any(part.startswith(".") for part in parts))
     for path in files:
         if path.suffix in _PICKLES:
             raise D3SError(

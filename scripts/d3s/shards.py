@@ -7,6 +7,7 @@ so rules depend on the digest file and take the tar itself as ``ancient``.
 import io
 import json
 import os
+import socket
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; rename it into place only if nothing failed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -16,6 +16,8 @@ from d3s.filesystem import share_file
 from d3s.identity import bytes_digest, digest
 from d3s.shards import TarReader, whole_file, write_json, write_tar
 
+MOST_OPEN = 64
+"""Segments that are held open at once; systems allow a process about a thousand files."""
 BATCH, SHARD = "batch", "shard"
 """What a segment's name begins with, by how it came to be."""
 
@@ -54,9 +56,9 @@ class ImageStore:
             try:
                 entries = json.loads(index.read_text(encoding="utf-8"))
                 places = {key: Place(name, member, check) for key, (member, check) in entries.items()}
-            except FileNotFoundError:
-                continue  # its owner has just packed it into another one
-            except (ValueError, AttributeError, TypeError, OSError):
+            except OSError:
+                continue  # its owner has just packed it into another one, or it can't be read now
+            except (ValueError, AttributeError, TypeError):
                 index.unlink(missing_ok=True)  # damaged by the file system: its images are simply made again
                 continue
             self._where |= places
@@ -90,6 +92,8 @@ class ImageStore:
             return None
         try:
             if place.segment not in self._open:
+                if len(self._open) == MOST_OPEN:
+                    self._open.pop(next(iter(self._open))).close()
                 self._open[place.segment] = TarReader(self._tar(place.segment))
             data = self._open[place.segment].read(place.member)
         except D3SError:
@@ -99,14 +103,19 @@ class ImageStore:
     def _tar(self, name: str) -> Path:
         return self.folder / f"{name}.tar"
 
-    def put(self, images: Iterable[tuple[str, bytes]]) -> None:
-        """Keep finished images as one new segment; the tar comes first and the index that announces it last."""
+    def put(self, images: Iterable[tuple[str, bytes]]) -> str:
+        """Keep finished images as one new segment; the tar comes first and the index that announces it last.
+
+        Returns:
+            The segment's name; empty if there are no images.
+        """
         found = dict(images)
         if not found:
-            return
+            return ""
         name = f"{BATCH}-{digest(sorted(found))}"
         write_tar(self._tar(name), ((f"{key}.png", data) for key, data in found.items()))
         self._announce(name, {key: (f"{key}.png", bytes_digest(data)) for key, data in found.items()})
+        return name
 
     def adopt(self, tar: Path, images: Mapping[str, tuple[str, str]]) -> None:
         """Take a finished shard as one segment; the batches that it was made in are dropped.
@@ -162,8 +171,11 @@ class ImageStore:
         def cost(name: str) -> tuple[bool, int, str]:
             return _bytes_of(self._tar(name)) > 0, -len(wanted.intersection(self._keys[name])), name
 
+        written: set[str] = set()
         names = sorted(self._keys, key=cost)  # what is shared with a shard comes first: it costs nothing to keep
         for name in names:
+            if name in written:
+                continue
             keys = self._keys[name]
             needed = [key for key in keys if key in wanted and key not in covered]
             covered |= set(needed)
@@ -175,7 +187,7 @@ class ImageStore:
                 yield name, gone, round(size * gone / len(keys))
                 continue
             before = {key: self.get(key) for key in needed}
-            self.put((key, data) for key, data in before.items() if data is not None)
+            written.add(self.put((key, data) for key, data in before.items() if data is not None))
             freed = self._drop(name) - (sum(len(data) for data in before.values() if data) if needed else 0)
             yield name, gone, max(0, freed)
         if not dry_run:

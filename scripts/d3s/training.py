@@ -96,9 +96,10 @@ class Trainer:
         rows: the training rows, with sample, image_digest, class_id and background.
         state: file that the state is kept in; if it exists and belongs to this run, the run goes on from there.
         device: ``cpu`` or ``cuda``.
+        about: what else determines the run: code, threads.
 
     Attributes:
-        identity: digest of all that determines the run, up to its code and the device's arithmetic.
+        identity: digest of all that determines the run.
 
     Raises:
         D3SError: the launcher started several processes.
@@ -113,6 +114,7 @@ class Trainer:
         rows: pd.DataFrame,
         state: Path | None = None,
         device: str = "cpu",
+        about: Sequence[object] = (),
     ) -> None:
         self.settings, self.source, self.state = settings, source, state
         self.accelerator = accelerate.Accelerator(cpu=device == "cpu", mixed_precision=settings.precision)
@@ -145,6 +147,9 @@ class Trainer:
         self._sums: dict[str, list[float]] = {}
         start = [bytes_digest(value.cpu().numpy().tobytes()) for value in self.model.state_dict().values()]
         self.identity = digest(
+            list(about),
+            self.accelerator.device.type,
+            versions(),
             asdict(settings),
             asdict(encoder.settings),
             start,

@@ -142,6 +142,7 @@ def test_the_scripts_predict_and_score(tmp_path: Path) -> None:
         rows_digest=None,
         batch_size=4,
         device="cpu",
+        store=tmp_path / "store",
         output=tmp_path / "tiny.parquet",
         threads=torch.get_num_threads(),
     )

@@ -4,10 +4,12 @@ import torch
 from PIL import Image
 
 from d3s.classifiers import (
+    SCORING_VERSION,
     Classifier,
     batches,
     to_input,
 )
+from d3s.identity import bytes_digest
 from d3s.weights import build_model
 
 
@@ -52,3 +54,9 @@ def test_batches_hold_one_batch_at_a_time() -> None:
     numbers = (taken.append(n) or n for n in range(5))  # type: ignore[func-returns-value]
     assert next(batches(numbers, 2)) == [0, 1]
     assert taken == [0, 1]
+
+
+def test_inputs_change_only_with_a_new_scoring_version() -> None:
+    """Guards ``SCORING_VERSION``: probabilities that were kept would otherwise stay as they were."""
+    assert SCORING_VERSION == 1
+    assert bytes_digest(to_input(noise(1), 32).numpy().tobytes()) == "6a34e5f2bde7d90488267d58dc1ecc74"

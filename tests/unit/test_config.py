@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from d3s.config import check_config, load_schema, load_tables, with_defaults
+from d3s.config import check_config, load_schema, load_tables, read_config, with_defaults
 from d3s.errors import D3SError
 from tiny import ROOT, make_tiny_project
 
@@ -74,6 +74,23 @@ def test_mistakes_are_named_with_a_remedy(section: str, key: str, value: object,
     config[section][key] = value
     with pytest.raises(D3SError, match=message):
         check_config(config)
+
+
+def test_shards_of_too_many_images_are_refused_with_the_number_that_fits() -> None:
+    given = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    given |= {"classes_per_chunk": 100, "images_per_cell": {"train": 50, "val": 10}}
+    with pytest.raises(D3SError, match="shards of 5000 images") as caught:
+        check_config(given)
+    assert "set it to 68 or less" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("text", "problem"), [(None, "can't be read"), ("a: [1", "not valid YAML")])
+def test_a_config_that_is_no_config_is_a_clear_error(tmp_path: Path, text: str | None, problem: str) -> None:
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(D3SError, match=problem):
+        read_config(path)
 
 
 def test_an_unknown_section_is_named() -> None:

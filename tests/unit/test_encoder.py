@@ -3,11 +3,14 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 from PIL import Image
 
+from d3s.array_store import ArrayStore
 from d3s.encoder import (
     Encoder,
     EncoderSettings,
@@ -18,8 +21,18 @@ from d3s.encoder import (
     save_tensors,
     to_input,
 )
-from d3s.encoder_data import Activations, Pictures, in_batches, index_of, select_samples, trunk_of
+from d3s.encoder_data import (
+    TRUNK_VERSION,
+    Activations,
+    Pictures,
+    in_batches,
+    in_kept_batches,
+    index_of,
+    select_samples,
+    trunk_of,
+)
 from d3s.errors import D3SError
+from d3s.identity import bytes_digest
 from d3s.imageio import encode_png
 from d3s.shards import write_shard, write_table
 
@@ -188,3 +201,42 @@ def test_a_row_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     assert torch.equal(few, more[:5])
     with pytest.raises(D3SError, match="there are no pictures"):
         in_batches(Numbers(), [], encoder.features, 4, "cpu", "none")  # type: ignore[arg-type]
+
+
+def test_inputs_change_only_with_a_new_trunk_version() -> None:
+    """Guards ``TRUNK_VERSION``: activations and features that were kept would otherwise stay as they were."""
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (24, 24, 3), dtype=np.uint8))
+    backbone = timm.create_model("tf_efficientnet_lite0")
+    assert TRUNK_VERSION == 1
+    assert bytes_digest(to_input([noise], backbone, 32).numpy().tobytes()) == "6a34e5f2bde7d90488267d58dc1ecc74"
+
+
+def test_numbers_of_pictures_are_computed_once_and_kept_block_by_block(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Numbers:
+        pictures = True
+
+        def batch(self, samples: list[str]) -> torch.Tensor:
+            asked.extend(samples)
+            return torch.tensor([[float(name)] for name in samples])
+
+    def kept(samples: list[str]) -> tuple[list[float], int]:
+        store, digests = ArrayStore(tmp_path, "numbers"), [f"{int(name):032x}" for name in samples]
+        values, new = in_kept_batches(
+            store,
+            Numbers(),  # type: ignore[arg-type]
+            samples,
+            digests,
+            lambda x: 2 * x,
+            1,
+            "cpu",
+            "test",
+            save_every=2,
+        )
+        return values[:, 0].tolist(), new
+
+    assert kept(["0", "1", "2"]) == ([0.0, 2.0, 4.0], 3)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    assert kept(["2", "3", "1"]) == ([4.0, 6.0, 2.0], 1)
+    assert asked == ["0", "1", "2", "3"]

@@ -1,5 +1,6 @@
 """Models are pinned by the digests of all their files, and never pickles."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_a_pickle_is_refused(model: Path) -> None:
     (model / "unet" / "weights.bin").write_bytes(b"")
     with pytest.raises(D3SError, match="is a pickle"):
         check_model(model)
+
+
+def test_a_model_in_a_hidden_folder_is_pinned_as_any_other(model: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / ".cache" / "model"
+    shutil.copytree(model, hidden, ignore=shutil.ignore_patterns(".cache"))
+    assert pin_model(hidden) == pin_model(model)
+    (hidden / "unet" / "weights.bin").write_bytes(b"a pickle")
+    with pytest.raises(D3SError, match="pickle"):
+        pin_model(hidden)
 
 
 def test_a_model_without_pins_says_how_to_pin_it(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from d3s.prompts import load_token_counter
 from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_json, write_shard
 from d3s.templates import prepare_templates
-from running import snakemake
+from running import script, snakemake
 from tiny import ROOT, draw_ground, draw_object
 
 AFTER_MANIFEST = {
@@ -109,6 +109,13 @@ def replace_template(folder: Path) -> None:
     draw_ground((20, 90, 160), 77).save(folder / "project/assets/grass5.jpg")
 
 
+def add_template(folder: Path) -> None:
+    draw_ground((30, 120, 30), 78).save(folder / "project/assets/grass8.jpg")
+    row = {"template_source": "grass8", "background": "grass", "kind": "photo", "split": "val"}
+    row["file"] = "project/assets/grass8.jpg"
+    edit_table("templates", lambda table: pd.concat([table, pd.DataFrame([row])]))(folder)
+
+
 def replace_exemplar(folder: Path) -> None:
     draw_object(1, 3).rotate(90).save(folder / "project/assets/box0.png")
 
@@ -160,6 +167,7 @@ CHANGES = {
     "nothing": Change(lambda folder: None),
     "files touched": Change(touch_files),
     "one template replaced": Change(replace_template, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, None),
+    "one template added": Change(add_template, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, None),
     "one exemplar replaced": Change(replace_exemplar, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
     "one mask edited": Change(edit_mask, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
     "a background's phrase": Change(
@@ -226,7 +234,7 @@ def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
             config["seed"],
         )
         write_shard(scratch / "exemplars.tar", *exemplars)
-        found = {}
+        found: dict[str, str] = {}
         for background in tables.backgrounds:
             name = background["background"]
             rows = [row for row in tables.templates if row["background"] == name]
@@ -286,11 +294,13 @@ def test_a_change_makes_what_it_touches_and_nothing_else(
     assert planned.returncode == 0, planned.stderr[-3000:]
     assert jobs_of(planned.stdout + planned.stderr) == change.jobs
 
+    told = script(folder, "plan", "--configfile", str(config)).stdout
     done = snakemake(folder, config, "images")
     assert done.returncode == 0, done.stderr[-3000:]
     after = from_nothing(folder, tmp_path / "oracle")
     must = [sample for sample, digest in after.items() if before.get(sample) != digest]
     assert images_made(done.stdout + done.stderr) == len(must)
+    assert re.search(rf"^all +\d+ +\d+ +{len(must)} ", told, re.MULTILINE), told  # keep, reuse, make
     assert in_shards(folder, set(after)) == after
     if change.made is None:
         assert 0 < len(must) < len(after)
@@ -340,9 +350,30 @@ def test_an_edit_of_the_code_runs_what_imports_it(
     assert jobs_of(planned.stdout + planned.stderr) == jobs
 
 
+@pytest.mark.slow
+def test_an_edit_of_the_generating_code_runs_its_jobs_and_makes_no_image(
+    run: Path, before: dict[str, str], tmp_path: Path
+) -> None:
+    """As long as it does not raise ``GENERATION_VERSION``, which a test guards."""
+    folder, code = copy_of(run, tmp_path / "run"), clone(tmp_path / "clone")
+    append(code / "scripts/d3s/generation.py", "\n\ndef added() -> None:\n    pass\n")
+    done = snakemake(folder, folder / "project/config.yaml", "images", code=code)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = done.stdout + done.stderr
+    assert (jobs_of(said), images_made(said)) == ({"generate_images": 4}, 0)
+    assert in_shards(folder, set(before)) == before
+
+
+@pytest.mark.slow
 def test_an_added_objective_trains_its_encoders_alone(run: Path, tmp_path: Path) -> None:
     folder = copy_of(run, tmp_path / "run")
+    config = folder / "project/config.yaml"
     shutil.rmtree(folder / "results/encoders/wasserstein")
-    planned = snakemake(folder, folder / "project/config.yaml", "encoders", "--dry-run", "--quiet", "rules")
-    found = jobs_of(planned.stdout + planned.stderr)
-    assert {rule: count for rule, count in found.items() if rule != "encoders"} == {"train_encoder": 2}  # two seeds
+    edit_config(encoders__objectives=["erm"])(folder)
+    assert snakemake(folder, config).returncode == 0
+    edit_config(encoders__objectives=["erm", "wasserstein"])(folder)
+    done = snakemake(folder, config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    after = ("fit_probes", "spurious_correlation", "draw_figures", "build_report", "write_config")
+    own = {"train_encoder": 2, "extract_features": 2}  # one for each of two seeds
+    assert jobs_of(done.stdout + done.stderr) == own | dict.fromkeys(after, 1)
