@@ -96,9 +96,11 @@ def measure(
         ("class", classes, own, other),
         ("background", places, own_place, other_place),
     ):
-        contrary = f"other_{name}_prompt"
-        found.append((f"{name}_asked_for.own_prompt", _share(table["images"], rows, mine, its)))
-        found.append((f"{name}_asked_for.contrary_prompt", _share(table[contrary], rows, mine, its)))
+        own_share = _share(table["images"], rows, mine, its)
+        contrary_share = _share(table[f"other_{name}_prompt"], rows, mine, its)
+        found.append((f"{name}_asked_for.own_prompt", own_share))
+        found.append((f"{name}_asked_for.contrary_prompt", contrary_share))
+        found.append((f"{name}_followed", contrary_share - own_share))  # paired, so its error is the smaller one
     return [
         {
             "measure": name,
