@@ -476,10 +476,6 @@ def train_denoiser(
         words = [f"a photo of a {label}, {text}" for label, text in zip(source.labels, source.definitions, strict=True)]
         tokenizer = build_tokenizer([*words, *source.phrases], folder / "tokenizer_source")
         unet, text_encoder = build_unet(), build_text_encoder(len(tokenizer), tokenizer.eos_token_id)
-    with torch.no_grad():
-        log(f"encoding {len(pictures)} composites")
-        parts = [vae.encode(from_bytes(part)).latent_dist.mean.half() for part in pictures.split(32)]
-    latents = torch.cat(parts) * vae.config.scaling_factor
     stage = Stage(
         folder,
         "denoiser",
@@ -489,6 +485,13 @@ def train_denoiser(
         settings.ema,
         settings.seed,
     )
+
+    latents = torch.empty(0)
+    if stage.done < stage.steps:
+        log(f"encoding {len(pictures)} composites")
+        with torch.no_grad():
+            parts = [vae.encode(from_bytes(part)).latent_dist.mean.half() for part in pictures.split(32)]
+        latents = torch.cat(parts) * vae.config.scaling_factor
 
     def step(rng: np.random.Generator, noise: torch.Generator) -> Terms:
         picked = rng.integers(len(latents), size=settings.unet_batch)
