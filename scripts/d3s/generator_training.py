@@ -55,7 +55,7 @@ class TrainingSettings:
     vae_rate: float = 1.5e-3
     fine_steps: int = 2600
     fine_rate: float = 8e-4
-    decoder_steps: int = 3000
+    decoder_steps: int = 2400
     decoder_rate: float = 1e-3
     unet_steps: int = 4700
     unet_batch: int = 16
