@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench lint format clean
+.PHONY: help demo plan test test-slow bench lint format clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -27,6 +27,10 @@ demo: $(INSTALLED) ## run the whole workflow on the demo's photographs and build
 	snakemake demo --cores all --quiet host reason rules; \
 	python scripts/print_minutes.py; \
 	echo "demo: done in $$(((SECONDS - start) / 60)) min $$(((SECONDS - start) % 60)) s; open results/report/index.html"
+
+plan: $(INSTALLED) ## tell what make demo would do, in images, and why
+	@python scripts/plan.py --why
+	@echo "plan: nothing was changed; make demo runs it"
 
 test: lint ## check the style and run the tests (minutes)
 	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m "not slow"

@@ -30,7 +30,6 @@ include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
-include: "rules/plan.smk"
 
 
 localrules:
@@ -42,7 +41,6 @@ localrules:
     encoders,
     probes,
     report,
-    plan,
 
 
 rule demo:

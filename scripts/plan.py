@@ -19,7 +19,7 @@ import pandas as pd
 from d3s import cli
 from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
-from d3s.config import Tables, check_config, load_tables, read_config
+from d3s.config import Tables, load_tables, read_config
 from d3s.errors import D3SError
 from d3s.exemplars import prepare_exemplars
 from d3s.guides import PromptSettings, ShardPlan, plan_shard
@@ -37,7 +37,6 @@ SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 def parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
-    parser.add_argument("--config", help="the config itself, as JSON, instead of --configfile")
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--why", action="store_true", help="say for what reasons")
     parser.add_argument("--output", type=Path, help="also write the table of samples (CSV or Parquet)")
@@ -148,7 +147,7 @@ def read_all(stage: Path) -> pd.DataFrame:
 
 
 def main(args: argparse.Namespace) -> None:
-    config = check_config(json.loads(args.config)) if args.config else read_config(args.configfile)
+    config = read_config(args.configfile)
     jobs = ask_snakemake(config)
     if any(job.rule.startswith("fetch_demo_assets") for job in jobs):
         raise D3SError(
