@@ -31,8 +31,8 @@ for source_row in TABLES.sources:
             package=f"{source_row['kind']}:{source_row['package']}:{source_row['version']}",
             rows=slice_digest(assets_of(source_row["source"]), ("member", "sha256", "file")),
         shell:
-            'python "$SCRIPTS"/fetch_demo_assets.py --source {params.source} --sources {input.sources}'
-            " --assets {input.assets} --rows-digest {params.rows} --log {log}"
+            'python "$SCRIPTS"/fetch_demo_assets.py --source {params.source} --sources {input.sources:q}'
+            " --assets {input.assets:q} --rows-digest {params.rows} --log {log}"
 
 
 rule convert_weights:
@@ -59,5 +59,5 @@ rule convert_weights:
             ("timm_name", "source", "file", "sha256"),
         ),
     shell:
-        'python "$SCRIPTS"/convert_weights.py --table {input.table} --name {wildcards.classifier}'
+        'python "$SCRIPTS"/convert_weights.py --table {input.table:q} --name {wildcards.classifier}'
         " --rows-digest {params.row} --output {output} --log {log}"

@@ -35,7 +35,7 @@ rule prepare_backgrounds:
         size=CONFIG["backgrounds"]["size"],
         on_bad_input=CONFIG["on_bad_input"],
     shell:
-        'python "$SCRIPTS"/prepare_backgrounds.py --templates {input.table} --background {wildcards.background}'
+        'python "$SCRIPTS"/prepare_backgrounds.py --templates {input.table:q} --background {wildcards.background}'
         " --rows-digest {params.rows} --train-views {params.train_views} --val-views {params.val_views}"
         " --field-of-view {params.field_of_view} --pitches {params.pitches} --size {params.size}"
         " --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

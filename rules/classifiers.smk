@@ -33,9 +33,9 @@ rule predict_classifier:
     shell:
         'python "$SCRIPTS"/predict_classifier.py --images {input.images_tars} --guides {input.guides_tars}'
         " --name {wildcards.classifier} --timm-name {params.timm_name} --weights {input.weights}"
-        " --input-size {params.input_size} --classes {input.classes} --rows-digest {params.rows}"
+        " --input-size {params.input_size} --classes {input.classes:q} --rows-digest {params.rows}"
         f" --batch-size {CONFIG['classifiers']['batch_size']} --device {CONFIG['classifiers']['device']}"
-        f" --store {CONFIG['store']}"
+        f" --store {STORE}"
         " --output {output} --log {log}"
 
 
@@ -68,5 +68,5 @@ rule score_classifiers:
         bootstrap=CONFIG["classifiers"]["bootstrap"],
     shell:
         'python "$SCRIPTS"/score_classifiers.py --predictions {input.predictions} --manifest {input.manifest}'
-        " --classes {input.classes} --rows-digest {params.rows} --seed {params.seed} --bootstrap {params.bootstrap}"
+        " --classes {input.classes:q} --rows-digest {params.rows} --seed {params.seed} --bootstrap {params.bootstrap}"
         " --output {output.table} --confusion {output.confusion} --log {log}"

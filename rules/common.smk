@@ -27,6 +27,7 @@ except D3SError as error:
     raise WorkflowError(str(error)) from None
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
+STORE = shlex.quote(CONFIG["store"])
 SPLITS = ("train", "val")
 SHIFT = CONFIG["shift"]
 BACKGROUNDS = [row["background"] for row in TABLES.backgrounds]

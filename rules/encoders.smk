@@ -36,7 +36,7 @@ rule cache_activations:
         'python "$SCRIPTS"/cache_activations.py --images {input.images_tars} --guides {input.guides_tars}'
         " --manifest {input.manifest} --weights {input.weights} --timm-name {params.timm_name}"
         " --frozen-stages {params.frozen_stages} --input-size {params.input_size}"
-        f" --device {ENCODER['device']} --threads 2 --store {CONFIG['store']}"
+        f" --device {ENCODER['device']} --threads 2 --store {STORE}"
         " --output {output.activations} --log {log}"
 
 
@@ -93,7 +93,7 @@ rule train_encoder:
         " --steps {params.steps} --batch-size {params.batch_size} --warmup-steps {params.warmup_steps}"
         " --warmup-rate {params.warmup_rate} --rate {params.rate} --betas {params.betas}"
         " --weight-decay {params.weight_decay} --head-factor {params.head_factor} --precision {params.precision}"
-        f" --device {ENCODER['device']} --threads {ENCODER['threads']} --store {CONFIG['store']}"
+        f" --device {ENCODER['device']} --threads {ENCODER['threads']} --store {STORE}"
         " --code {params.code} --output {params.folder} --log {log}"
 
 
@@ -126,5 +126,5 @@ rule extract_features:
         folder=subpath(input.weights, parent=True),
     shell:
         'python "$SCRIPTS"/extract_features.py --encoder {params.folder} {params.pictures} --manifest {input.manifest}'
-        f" --device {ENCODER['device']} --store {CONFIG['store']}"
+        f" --device {ENCODER['device']} --store {STORE}"
         " --output {output.features} --log {log}"

@@ -37,7 +37,7 @@ rule prepare_foregrounds:
         seed=CONFIG["seed"],
         on_bad_input=CONFIG["on_bad_input"],
     shell:
-        'python "$SCRIPTS"/prepare_foregrounds.py --exemplars {input.table} --classes {params.classes}'
+        'python "$SCRIPTS"/prepare_foregrounds.py --exemplars {input.table:q} --classes {params.classes}'
         " --rows-digest {params.rows} --max-side {params.max_side} --min-side {params.min_side}"
         " --duplicate-distance {params.duplicate_distance} --val-fraction {params.val_fraction} --seed {params.seed}"
         " --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

@@ -34,6 +34,6 @@ rule train_demo_generator:
         folder=subpath(output[0], parent=True),
     shell:
         'python "$SCRIPTS"/train_demo_generator.py --foregrounds {input.foregrounds_tars}'
-        " --backgrounds {input.backgrounds_tars} --classes-table {input.classes_table}"
-        " --backgrounds-table {input.backgrounds_table} --perceptual {input.perceptual} --work {params.work}"
+        " --backgrounds {input.backgrounds_tars} --classes-table {input.classes_table:q}"
+        " --backgrounds-table {input.backgrounds_table:q} --perceptual {input.perceptual} --work {params.work}"
         " --output {params.folder} --threads 2 --log {log}"

@@ -45,7 +45,7 @@ rule compose_guides:
         on_bad_input=CONFIG["on_bad_input"],
     shell:
         'python "$SCRIPTS"/compose_guides.py --foregrounds {input.foregrounds_tar} --backgrounds {input.backgrounds_tar}'
-        " --classes-table {input.classes} --classes {params.classes} --rows-digest {params.rows}"
+        " --classes-table {input.classes:q} --classes {params.classes} --rows-digest {params.rows}"
         " --split {wildcards.split} --shift {wildcards.shift} --background {wildcards.background}"
         " --phrase {params.phrase:q} --revision {params.revision} --count {params.per_class} --seed {params.seed}"
         " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"

@@ -39,5 +39,5 @@ rule generate_images:
         " --model-digest {params.model_digest} --scheduler {params.scheduler} --steps {params.steps}"
         " --strength {params.strength} --guidance {params.guidance} --size {params.size} --dtype {params.dtype}"
         f" --batch-size {CONFIG['generator']['batch_size']} --device {CONFIG['generator']['device']}"
-        f" --threads {CONFIG['generator']['threads']} --store {CONFIG['store']}"
+        f" --threads {CONFIG['generator']['threads']} --store {STORE}"
         " --output {output.tar} --log {log}"

@@ -97,7 +97,7 @@ rule build_report:
     params:
         code=code("build_report"),
         judge=JUDGE,
-        sources=f"--sources {CONFIG['tables']['sources']}" if TABLES.sources else "",
+        sources=f"--sources {shlex.quote(CONFIG['tables']['sources'])}" if TABLES.sources else "",
         rows=slice_digest(TABLES.sources, ("source", "package", "version", "licence", "attribution")),
     shell:
         'python "$SCRIPTS"/build_report.py --manifest {input.manifest} --counts {input.counts}'

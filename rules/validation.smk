@@ -1,5 +1,5 @@
-# Validation: what is wrong with an image, judged by machine; one row per planned image, none lost.
-# Needs images and guides, the screen's weights; yields screens per shard, the manifest and its counts.
+# Validation: what is wrong with an image, judged by machine and by people; one row per planned image, none lost.
+# Needs images and guides, the screen's weights, files of votes; yields screens per shard, the manifest and its counts.
 
 JUDGING_ROWS = slice_digest(TABLES.classes, ("class_id", "name", "imagenet_indices"))
 
@@ -38,15 +38,50 @@ rule screen_images:
     shell:
         'python "$SCRIPTS"/screen_images.py --images {input.images_tar} --guides {input.guides_tar}'
         " --classifier {params.classifier} --timm-name {params.timm_name} --weights {input.weights}"
-        " --input-size {params.input_size} --classes {input.classes} --rows-digest {params.rows}"
+        " --input-size {params.input_size} --classes {input.classes:q} --rows-digest {params.rows}"
         " --min-contrast {params.min_contrast} --min-probability {params.min_probability}"
         f" --batch-size {CONFIG['screens']['batch_size']} --device {CONFIG['screens']['device']}"
-        f" --store {CONFIG['store']}"
+        f" --store {STORE}"
         " --output {output} --log {log}"
+
+
+# One input each, so that another file of votes makes again what follows from it and nothing else.
+ANNOTATIONS = sorted(str(path) for path in Path(CONFIG["annotations"]["folder"]).glob("*.json"))
+
+
+rule aggregate_annotations:
+    input:
+        annotations=lambda wildcards: ANNOTATIONS,  # a function: braces in their names are no wildcards
+        images=shards("images", *SPLITS),
+        images_tars=ancient(shards("images", *SPLITS, ending="tar")),
+    output:
+        decisions="results/validation/decisions.parquet",
+        problems="results/validation/annotation_problems.csv",
+    log:
+        "logs/aggregate_annotations.log",
+    benchmark:
+        "benchmarks/aggregate_annotations.tsv"
+    conda:
+        "../envs/data.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("aggregate_annotations"),
+        rule=CONFIG["annotations"]["rule"],
+        votes=CONFIG["annotations"]["votes"],
+    shell:
+        'python "$SCRIPTS"/aggregate_annotations.py --annotations {input.annotations:q} --images {input.images_tars}'
+        " --rule {params.rule} --votes {params.votes} --output {output.decisions} --problems {output.problems}"
+        " --log {log}"
 
 
 rule build_manifest:
     input:
+        decisions=["results/validation/decisions.parquet"] if ANNOTATIONS else [],
         images=shards("images", *SPLITS),
         images_tars=ancient(shards("images", *SPLITS, ending="tar")),
         screens=shards("validation/screens", *SPLITS, ending="parquet"),
@@ -69,7 +104,8 @@ rule build_manifest:
     params:
         code=code("build_manifest"),
         duplicate_distance=CONFIG["screens"]["duplicate_distance"],
+        decisions=lambda wildcards, input: f"--decisions {input.decisions}" if ANNOTATIONS else "",
     shell:
         'python "$SCRIPTS"/build_manifest.py --images {input.images_tars} --screens {input.screens}'
-        " --duplicate-distance {params.duplicate_distance} --output {output.manifest} --csv {output.csv}"
+        " {params.decisions} --duplicate-distance {params.duplicate_distance} --output {output.manifest} --csv {output.csv}"
         " --counts {output.counts} --log {log}"

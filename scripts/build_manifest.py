@@ -16,6 +16,7 @@ def parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="tar shards, their manifests beside them")
     parser.add_argument("--screens", type=Path, nargs="+", required=True, help="the tables of screens of these shards")
+    parser.add_argument("--decisions", type=Path, help="what people decided, if they were asked (Parquet)")
     parser.add_argument("--duplicate-distance", type=int, default=2, help="bits of 64 within which hashes are the same")
     parser.add_argument("--output", type=Path, required=True, help="manifest to write (Parquet)")
     parser.add_argument("--csv", type=Path, required=True, help="the same as CSV")
@@ -32,7 +33,8 @@ def main(args: argparse.Namespace) -> None:
     """Read the tables, build, write."""
     images = gather([read_rows(tar) for tar in args.images])
     screens = gather([pd.read_parquet(path) for path in args.screens])
-    manifest = build_manifest(images, screens, args.duplicate_distance)
+    decisions = pd.read_parquet(args.decisions) if args.decisions else None
+    manifest = build_manifest(images, screens, args.duplicate_distance, decisions)
     write_table(args.counts, count_statuses(manifest))
     write_table(args.csv, manifest)
     write_table(args.output, manifest)

@@ -5,16 +5,20 @@ that it made are in models/demo-generator.
 """
 
 import argparse
+import json
 import logging
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
 
 from d3s import cli
+from d3s.errors import D3SError
 from d3s.generator_data import CompositeSource
-from d3s.imageio import decode_png
-from d3s.models import PINS, pin_model
+from d3s.identity import digest
+from d3s.imageio import decode_png, image_digest
+from d3s.models import PINS, model_digest, pin_model
 from d3s.shards import TarReader, write_json
 from d3s.tables import read_table
 
@@ -62,6 +66,31 @@ def gather(args: argparse.Namespace) -> CompositeSource:
     )
 
 
+def claim(work: Path, described: dict[str, object]) -> None:
+    """Make sure that the states in a work folder are of this very run, or that there are none.
+
+    Raises:
+        D3SError: they are of another: resumed, they would give weights that no settings describe.
+    """
+    file = work / "run.json"
+    if file.exists():
+        known = json.loads(file.read_text(encoding="utf-8"))
+        other = sorted(key for key in {*known, *described} if known.get(key) != described.get(key))
+        if other:
+            raise D3SError(
+                f"{work} holds the states of another training (other: {', '.join(other)})",
+                "delete or move that folder, or name another with --work; to go on from it with other settings all "
+                f"the same, write them into {file} and say so in the model's card",
+            )
+    write_json(file, described)
+
+
+def pictures_digest(source: CompositeSource) -> str:
+    """The digest of all that composites are made of."""
+    groups = [*source.exemplars, *source.templates]
+    return digest([[image_digest(picture) for picture in group] for group in groups])
+
+
 def main(args: argparse.Namespace) -> None:
     import torch
     from diffusers import StableDiffusionImg2ImgPipeline
@@ -71,7 +100,9 @@ def main(args: argparse.Namespace) -> None:
         TrainingSettings,
         build_scheduler,
         draw_pool,
+        encode_pool,
         train_denoiser,
+        train_jointly,
         train_vae,
     )
 
@@ -79,12 +110,29 @@ def main(args: argparse.Namespace) -> None:
     defaults = asdict(TrainingSettings())
     given = dict(pair.split("=", 1) for pair in args.set)
     settings = TrainingSettings(**{name: type(defaults[name])(value) for name, value in given.items()})
-    write_json(args.work / "settings.json", asdict(settings))
     source = gather(args)
+    start = model_digest(args.start_from) if args.start_from else ""
+    claim(args.work, asdict(settings) | {"start_from": start, "pictures": pictures_digest(source)})
     pictures, shown = draw_pool(source, settings, args.work, log.info)
-    vae = train_vae(pictures, settings, PerceptualLoss(args.perceptual), args.work, log.info, args.start_from)
+    perceptual = PerceptualLoss(args.perceptual)
+    vae = train_vae(pictures, settings, perceptual, args.work, log.info, args.start_from)
+    encoded = cache(partial(encode_pool, pictures, vae, log.info))
     unet, text_encoder, tokenizer = train_denoiser(
-        source, pictures, shown, settings, vae, args.work, log.info, args.start_from
+        source, encoded, shown, settings, args.work, log.info, args.start_from
+    )
+    train_jointly(
+        source,
+        pictures,
+        encoded,
+        shown,
+        settings,
+        vae,
+        unet,
+        text_encoder,
+        tokenizer,
+        perceptual,
+        args.work,
+        log.info,
     )
     pipeline = StableDiffusionImg2ImgPipeline(
         vae=vae,

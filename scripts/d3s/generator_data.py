@@ -65,7 +65,7 @@ def draw_composite(source: CompositeSource, rng: np.random.Generator, size: int)
     exemplar = _recolour(exemplar.convert("RGB"), rng, 0.2)
     exemplar.putalpha(alpha)
     placement = Placement(
-        scale=rng.uniform(0.5, 0.9), flip=bool(rng.random() < 0.5), x=rng.uniform(0, 1), y=rng.uniform(0.2, 1)
+        scale=rng.uniform(0.6, 1.0), flip=bool(rng.random() < 0.5), x=rng.uniform(0, 1), y=rng.uniform(0.2, 1)
     )
     return Composite(paste(exemplar, template, placement, size), Shown(klass, background))
 

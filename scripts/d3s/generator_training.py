@@ -41,6 +41,9 @@ class TrainingSettings:
         fine_steps, fine_rate: the same for its second part, which sees little noise and learns detail.
         decoder_steps, decoder_rate: the same for its decoder alone, on nearly clean latents.
         unet_steps, unet_batch, unet_rate: the same for the denoiser and its text encoder.
+        joint_steps, joint_batch, joint_rate: the same for denoiser, text encoder and decoder together.
+        joint_seen, joint_crop: pictures of each such step that are decoded and looked at, and the side of the crops.
+        joint_weight: of what is seen in the pictures, beside the error of the velocity.
         latest_step: noise levels are mostly drawn below this one of 1000, which is all that image-to-image at the
             demo's strength ever sees; a tenth is drawn above it.
         ema: decay of the weights' moving average, which is what is published.
@@ -60,6 +63,12 @@ class TrainingSettings:
     unet_steps: int = 4700
     unet_batch: int = 16
     unet_rate: float = 6e-4
+    joint_steps: int = 4000
+    joint_batch: int = 12
+    joint_rate: float = 3e-4
+    joint_seen: int = 6
+    joint_crop: int = 96
+    joint_weight: float = 0.4
     latest_step: int = 600
     ema: float = 0.998
     seed: int = 0
@@ -181,16 +190,19 @@ def from_bytes(pictures: torch.Tensor) -> torch.Tensor:
 class PerceptualLoss(nn.Module):
     """Distances of two pictures in a classifier's feature maps, each normalised over channels (as LPIPS, unweighted).
 
-    One for each of four levels, of a half to a sixteenth of the side.
+    One for each of five levels, of a half to a thirty-second of the side; of pictures enlarged by ``enlarge`` first,
+    as classifiers get them.
     """
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
-        features = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(0, 1, 2, 3))
+        features = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(0, 1, 2, 3, 4))
         features.load_state_dict(load_file(weights), strict=False)
         self.features = features.eval().requires_grad_(False)
 
-    def forward(self, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def forward(self, made: torch.Tensor, target: torch.Tensor, enlarge: float = 1.0) -> torch.Tensor:
+        if enlarge != 1.0:
+            made, target = (F.interpolate(x, scale_factor=enlarge, mode="bilinear") for x in (made, target))
         with torch.no_grad():
             wanted = self.features(target)
         distances = [
@@ -238,6 +250,7 @@ class Stage:
         saved = started = time.monotonic()
         first = self.done
         sums: dict[str, float] = {}
+        summed = 0  # fewer than ``every`` where a run was resumed
         while self.done < self.steps:
             root = hashed_seed(self.seed, self.name, self.done)
             terms = step(np.random.default_rng(root), torch.Generator().manual_seed(root))
@@ -253,9 +266,10 @@ class Stage:
                     self.average[key].lerp_(parameter, 1 - decay)
             for key, value in terms.items():
                 sums[key] = sums.get(key, 0.0) + float(value.detach())
+            summed += 1
             if self.done % every == 0:
-                means = {key: value / every for key, value in sums.items()}
-                sums = {}
+                means = {key: value / summed for key, value in sums.items()}
+                sums, summed = {}, 0
                 self.history.append({"step": self.done, **means})
                 left = (time.monotonic() - started) / (self.done - first) * (self.steps - self.done)
                 shown = ", ".join(f"{key} {value:.4f}" for key, value in means.items())
@@ -452,22 +466,70 @@ def _fold_normalisation(vae: AutoencoderKL, pictures: torch.Tensor) -> None:
     layer.bias[channels:] = -30.0  # the logarithm of the variance, at its lower limit
 
 
+@torch.no_grad()
+def encode_pool(pictures: torch.Tensor, vae: AutoencoderKL, log: Callable[[str], None]) -> torch.Tensor:
+    """Latents of the training pictures (pool x 16 x size/4 x size/4, half precision)."""
+    log(f"encoding {len(pictures)} composites")
+    parts = [vae.encode(from_bytes(part)).latent_dist.mean.half() for part in pictures.split(32)]
+    return torch.cat(parts) * vae.config.scaling_factor
+
+
+@dataclass
+class NoisyBatch:
+    """Latents ``x`` with noise of the steps ``t``: ``noisy``; what the denoiser is to say: ``velocity``."""
+
+    picked: np.ndarray
+    x: torch.Tensor
+    t: torch.Tensor
+    noisy: torch.Tensor
+    velocity: torch.Tensor
+    tokens: torch.Tensor
+
+
+def draw_noisy(
+    source: CompositeSource,
+    shown: list[Shown],
+    latents: torch.Tensor,
+    tokenizer: CLIPTokenizer,
+    settings: TrainingSettings,
+    rng: np.random.Generator,
+    noise: torch.Generator,
+    batch: int,
+    seen: int = 0,
+) -> NoisyBatch:
+    """Draw pictures, prompts, noise levels and noise for one step of the denoiser.
+
+    The first ``seen`` get noise as images get it when they are made, below step 520.
+    """
+    scheduler = build_scheduler()
+    picked = rng.integers(len(latents), size=batch)
+    x = latents[torch.from_numpy(picked)].float()
+    prompts = [prompt_of(source, shown[i], rng) for i in picked]
+    tokens = tokenizer(prompts, padding="max_length", max_length=32, truncation=True, return_tensors="pt")
+    below = rng.integers(0, settings.latest_step, size=len(picked))
+    above = rng.integers(settings.latest_step, 1000, size=len(picked))
+    steps = np.where(rng.random(len(picked)) < 0.9, below, above)
+    steps[:seen] = rng.integers(0, 520, size=seen)
+    t = torch.from_numpy(steps)
+    e = torch.randn(x.shape, generator=noise)
+    return NoisyBatch(picked, x, t, scheduler.add_noise(x, e, t), scheduler.get_velocity(x, e, t), tokens.input_ids)
+
+
 def train_denoiser(
     source: CompositeSource,
-    pictures: torch.Tensor,
+    encoded: Callable[[], torch.Tensor],
     shown: list[Shown],
     settings: TrainingSettings,
-    vae: AutoencoderKL,
     folder: Path,
     log: Callable[[str], None],
     start: Path | None = None,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel, CLIPTokenizer]:
-    """Train the denoiser and the text encoder together on the latents of the composites.
+    """Train the denoiser and the text encoder together on the latents of the composites (``encoded``: see
+    ``encode_pool``; called when it is needed).
 
     With ``start``, a finished model, training goes on from its denoiser, text encoder and vocabulary.
     """
     torch.manual_seed(hashed_seed(settings.seed, "unet.init") % 2**32)
-    scheduler = build_scheduler()
     if start:
         tokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer")
         unet = UNet2DConditionModel.from_pretrained(start / "unet", dtype=torch.float32).train()
@@ -486,28 +548,77 @@ def train_denoiser(
         settings.seed,
     )
 
-    latents = torch.empty(0)
-    if stage.done < stage.steps:
-        log(f"encoding {len(pictures)} composites")
-        with torch.no_grad():
-            parts = [vae.encode(from_bytes(part)).latent_dist.mean.half() for part in pictures.split(32)]
-        latents = torch.cat(parts) * vae.config.scaling_factor
+    latents = encoded() if stage.done < stage.steps else torch.empty(0)
 
     def step(rng: np.random.Generator, noise: torch.Generator) -> Terms:
-        picked = rng.integers(len(latents), size=settings.unet_batch)
-        x = latents[torch.from_numpy(picked)].float()
-        prompts = [prompt_of(source, shown[i], rng) for i in picked]
-        tokens = tokenizer(prompts, padding="max_length", max_length=32, truncation=True, return_tensors="pt")
-        below = rng.integers(0, settings.latest_step, size=len(picked))
-        above = rng.integers(settings.latest_step, 1000, size=len(picked))
-        t = torch.from_numpy(np.where(rng.random(len(picked)) < 0.9, below, above))
-        e = torch.randn(x.shape, generator=noise)
-        noisy = scheduler.add_noise(x, e, t)
-        target = scheduler.get_velocity(x, e, t)
-        made = unet(noisy, t, text_encoder(tokens.input_ids)[0]).sample
-        return {"loss": F.mse_loss(made, target)}
+        batch = draw_noisy(source, shown, latents, tokenizer, settings, rng, noise, settings.unet_batch)
+        made = unet(batch.noisy, batch.t, text_encoder(batch.tokens)[0]).sample
+        return {"loss": F.mse_loss(made, batch.velocity)}
 
     stage.run(step, log)
     stage.use_average()
     write_json(folder / "denoiser.history.json", stage.history)
     return unet.eval(), text_encoder.eval(), tokenizer
+
+
+def train_jointly(
+    source: CompositeSource,
+    pictures: torch.Tensor,
+    encoded: Callable[[], torch.Tensor],
+    shown: list[Shown],
+    settings: TrainingSettings,
+    vae: AutoencoderKL,
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    perceptual: nn.Module,
+    folder: Path,
+    log: Callable[[str], None],
+) -> None:
+    """Train denoiser, text encoder and decoder on what is seen in the end: the picture.
+
+    A small denoiser that only minimises the velocity's error answers strong noise with the mean of all that may be
+    behind it, and the mean of many birds is no bird. So some of each step's predictions are decoded, and compared
+    with the picture in a classifier's features, as in Lin and Yang, "Diffusion model with perceptual loss" (2023); and
+    the decoder learns to read the latents that it is given when images are made, which no encoder gives.
+    """
+    decoder = {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv}
+    vae.requires_grad_(False)
+    for part in decoder.values():
+        part.requires_grad_(True)
+    models = {"unet": unet.train(), "text_encoder": text_encoder.train(), **decoder}
+    stage = Stage(folder, "joint", models, settings.joint_rate, settings.joint_steps, settings.ema, settings.seed)
+    latents = encoded() if stage.done < stage.steps else torch.empty(0)
+    alphas = build_scheduler().alphas_cumprod
+    seen, side = settings.joint_seen, settings.joint_crop // 4  # of latents
+
+    def step(rng: np.random.Generator, noise: torch.Generator) -> Terms:
+        batch = draw_noisy(source, shown, latents, tokenizer, settings, rng, noise, settings.joint_batch, seen)
+        made = unet(batch.noisy, batch.t, text_encoder(batch.tokens)[0]).sample
+        a = alphas[batch.t[:seen]][:, None, None, None]
+        predicted = a.sqrt() * batch.noisy[:seen] - (1 - a).sqrt() * made[:seen]
+        corners = rng.integers(settings.size // 4 - side + 1, size=(seen, 2))
+        latent_crops = [
+            p[:, top : top + side, left : left + side] for p, (top, left) in zip(predicted, corners, strict=True)
+        ]
+        picture = vae.decode(torch.stack(latent_crops) / vae.config.scaling_factor).sample
+        crops = [
+            pictures[i, :, 4 * top : 4 * (top + side), 4 * left : 4 * (left + side)]
+            for i, (top, left) in zip(batch.picked, corners, strict=False)
+        ]
+        target = from_bytes(torch.stack(crops))
+        terms = {
+            "velocity": F.mse_loss(made, batch.velocity),
+            "l1": F.l1_loss(picture, target),
+            "perceptual": perceptual(picture, target, 1.5).sum(),
+            "colour": F.mse_loss(_small_colours(picture)[:, 1:], _small_colours(target)[:, 1:]),
+        }
+        pixels = terms["l1"] + 0.15 * terms["perceptual"] + 4.0 * terms["colour"]
+        return {"loss": terms["velocity"] + settings.joint_weight * pixels, **terms}
+
+    stage.run(step, log)
+    stage.use_average()
+    write_json(folder / "joint.history.json", stage.history)
+    unet.eval()
+    text_encoder.eval()
+    vae.eval()

@@ -32,7 +32,7 @@ IDENTITY = [
 """Columns taken from the manifests of the image shards."""
 SCREENS = ["brightness", "contrast", "dhash", "guide_distance", "classifier", "super_top1", "super_probability"]
 """Columns taken from the screens, beside status and reason."""
-VERDICTS = ["verified_by", "accepted", "set_complete"]
+VERDICTS = ["votes", "decision", "verified_by", "accepted", "set_complete"]
 ORDER = ["split", "shift", "class_id", "index", "revision", "background", "sample"]
 """Rows are sorted by these; near-duplicates are told in this order too: the first one stays."""
 ALIKE = ["split", "shift", "class_id", "background"]
@@ -86,6 +86,31 @@ def join_screens(images: pd.DataFrame, screens: pd.DataFrame) -> pd.DataFrame:
     return joined.drop(columns="screened").sort_values(ORDER, ignore_index=True)
 
 
+def apply_decisions(table: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """Let people overrule the classifier that screened, in both directions; what is broken stays rejected.
+
+    Args:
+        table: as ``join_screens`` gives it.
+        decisions: as ``d3s.annotations.decide`` gives them.
+
+    Returns:
+        The table with the columns votes and decision, empty where nobody voted.
+    """
+    table = table.merge(decisions, on="sample", how="left", validate="one_to_one")
+    looks_whole = table["status"].isin(["ok", "off_class"])
+    rejected, accepted = (looks_whole & (table["decision"] == word) for word in ("rejected", "accepted"))
+    table.loc[accepted, ["status", "reason"]] = ["ok", ""]
+    table.loc[rejected, "status"] = "rejected_by_people"
+    for place, row in table[rejected].iterrows():
+        table.at[place, "reason"] = (
+            f"{row['present']:.0f} of {row['votes']:.0f} people see the object, {row['unsafe']:.0f} adult or violent "
+            f"content (rule: {row['rule']})"
+        )
+    table["votes"] = table["votes"].fillna(0).astype("int64")
+    table["decision"] = table["decision"].fillna("")
+    return table
+
+
 def mark_near_duplicates(table: pd.DataFrame, distance: int) -> pd.DataFrame:
     """Reject images whose hash is within ``distance`` bits (of 64) of one before them that stays.
 
@@ -108,24 +133,30 @@ def mark_near_duplicates(table: pd.DataFrame, distance: int) -> pd.DataFrame:
     return table
 
 
-def build_manifest(images: pd.DataFrame, screens: pd.DataFrame, duplicate_distance: int) -> pd.DataFrame:
+def build_manifest(
+    images: pd.DataFrame, screens: pd.DataFrame, duplicate_distance: int, decisions: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The manifest: no row is lost, each has its verdict.
 
     Args:
         images: as ``join_screens``.
         screens: as ``join_screens``.
         duplicate_distance: as ``mark_near_duplicates``.
+        decisions: as ``apply_decisions``; none if nobody was asked.
 
     Returns:
-        One row per planned image. ``verified_by`` is ``model`` where a classifier judged and ``none`` elsewhere;
-        ``accepted`` is true where the status is ``ok``; ``set_complete`` where every background of the matched set has
-        an accepted image.
+        One row per planned image. ``verified_by`` is ``human`` where people decided, ``model`` where a classifier
+        judged and ``none`` elsewhere; ``accepted`` is true where the status is ``ok``; ``set_complete`` where every
+        background of the matched set has an accepted image.
 
     Raises:
         D3SError: what ``join_screens`` raises.
     """
-    table = mark_near_duplicates(join_screens(images, screens), duplicate_distance)
-    table["verified_by"] = np.where(table["classifier"].notna(), "model", "none")
+    nobody = pd.DataFrame(columns=["sample", "votes", "present", "unsafe", "rule", "decision"])
+    table = apply_decisions(join_screens(images, screens), nobody if decisions is None else decisions)
+    table = mark_near_duplicates(table, duplicate_distance)
+    judged = np.where(table["classifier"].notna(), "model", "none")
+    table["verified_by"] = np.where(table["decision"].isin(["accepted", "rejected"]), "human", judged)
     table["accepted"] = table["status"] == "ok"
     backgrounds = table.groupby(["split", "shift", "revision"])["background"].transform("nunique")
     accepted = table["background"].where(table["accepted"])

@@ -1,6 +1,7 @@
 """Training of the demo's generator: resumable with the same result, on the train split's pictures alone."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from d3s.generator_training import (
     build_unet,
     build_vae,
     draw_pool,
+    encode_pool,
     from_bytes,
     train_denoiser,
+    train_jointly,
     train_vae,
 )
 from tiny import draw_ground, draw_object
@@ -110,12 +113,24 @@ def test_the_tokenizer_knows_its_words_and_spells_others(tmp_path: Path) -> None
 class PlainDistance(torch.nn.Module):
     """Stands in for the perceptual distances, whose weights are fetched."""
 
-    def forward(self, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def forward(self, made: torch.Tensor, target: torch.Tensor, enlarge: float = 1.0) -> torch.Tensor:
         return torch.stack([(made - target).square().mean()] * 4)
 
 
 SHORT = TrainingSettings(
-    size=32, crop=16, pool=6, vae_steps=2, vae_batch=2, fine_steps=2, decoder_steps=2, unet_steps=2, unet_batch=2
+    size=32,
+    crop=16,
+    pool=6,
+    vae_steps=2,
+    vae_batch=2,
+    fine_steps=2,
+    decoder_steps=2,
+    unet_steps=2,
+    unet_batch=2,
+    joint_steps=3,
+    joint_batch=3,
+    joint_seen=2,
+    joint_crop=16,
 )
 
 
@@ -148,7 +163,8 @@ def test_latents_come_out_normalised_and_training_goes_on_from_a_finished_model(
     assert posterior.mean.std(dim=(0, 2, 3)) == pytest.approx(torch.ones(16), abs=1e-3)
     assert torch.allclose(posterior.sample(), posterior.mean, atol=1e-4)  # the encoder hardly draws anything
 
-    unet, text_encoder, tokenizer = train_denoiser(source, pictures, shown, SHORT, vae, folder, quiet)
+    encoded = partial(encode_pool, pictures, vae, quiet)
+    unet, text_encoder, tokenizer = train_denoiser(source, encoded, shown, SHORT, folder, quiet)
     for part, name in ((vae, "vae"), (unet, "unet"), (text_encoder, "text_encoder"), (tokenizer, "tokenizer")):
         part.save_pretrained(folder / "model" / name)
     as_it_is = replace(SHORT, vae_steps=0, fine_steps=0, decoder_steps=0, unet_steps=0)
@@ -156,6 +172,31 @@ def test_latents_come_out_normalised_and_training_goes_on_from_a_finished_model(
     same = train_vae(pictures, as_it_is, PlainDistance(), further, quiet, start)
     assert torch.equal(same.quant_conv.weight, vae.quant_conv.weight)
     assert torch.equal(same.post_quant_conv.weight, vae.post_quant_conv.weight)
-    unet_again, text_again, _ = train_denoiser(source, pictures, shown, as_it_is, same, further, quiet, start)
+    unet_again, text_again, _ = train_denoiser(source, encoded, shown, as_it_is, further, quiet, start)
     assert torch.equal(unet_again.conv_in.weight, unet.conv_in.weight)
     assert torch.equal(text_again.get_input_embeddings().weight, text_encoder.get_input_embeddings().weight)
+
+
+def test_joint_training_moves_all_but_the_encoder_and_is_done_once(
+    source: CompositeSource, pool: tuple[Path, torch.Tensor, list[Shown]], tmp_path: Path
+) -> None:
+    _, pictures, shown = pool
+
+    def train(folder: Path, settings: TrainingSettings = SHORT) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        tokenizer = build_tokenizer(["a photo of a ball"], folder / "tokenizer")
+        vae, unet, text = build_vae(), build_unet(), build_text_encoder(len(tokenizer), tokenizer.eos_token_id)
+        encoded = partial(encode_pool, pictures, vae, quiet)
+        distance = PlainDistance()
+        train_jointly(source, pictures, encoded, shown, settings, vae, unet, text, tokenizer, distance, folder, quiet)
+        return {
+            "encoder": vae.get_parameter("encoder.conv_in.weight"),
+            "decoder": vae.get_parameter("decoder.conv_out.weight"),
+            "denoiser": unet.get_parameter("conv_out.weight"),
+        }
+
+    before, once = train(tmp_path / "none", replace(SHORT, joint_steps=0)), train(tmp_path / "once")
+    moved = {name for name in once if not torch.equal(before[name], once[name])}
+    assert moved == {"decoder", "denoiser"}
+    again = train(tmp_path / "once")  # its state is finished: nothing is trained
+    assert all(torch.equal(again[name], once[name]) for name in once)

@@ -123,6 +123,33 @@ def test_an_image_that_nothing_judged_is_verified_by_none() -> None:
     assert build_manifest(images(), found, 2)["verified_by"].tolist() == ["none", "model", "model", "model"]
 
 
+def decision(sample: str, word: str, present: int) -> dict[str, object]:
+    counts = {"votes": 5, "present": present, "absent": 5 - present, "unsafe": 0, "background_right": 5}
+    return {"sample": sample, **counts, "rule": "veto", "decision": word}
+
+
+def test_people_overrule_the_classifier_and_nothing_else() -> None:
+    names = images()["sample"].tolist()
+    found = screens(images())
+    found["status"] = ["ok", "off_class", "blank", "ok"]
+    voted = pd.DataFrame(
+        [decision(names[0], "rejected", 3), decision(names[1], "accepted", 5), decision(names[2], "accepted", 5)]
+    )
+    manifest = build_manifest(images(), found, 2, voted).set_index("sample").loc[names]
+    assert manifest["status"].tolist() == ["rejected_by_people", "ok", "blank", "ok"]
+    assert manifest["verified_by"].tolist() == ["human", "human", "human", "model"]
+    assert manifest["votes"].tolist() == [5, 5, 5, 0]
+    assert manifest["reason"].iloc[0].startswith("3 of 5 people see the object")
+
+
+def test_an_undecided_image_stays_as_the_model_left_it() -> None:
+    voted = pd.DataFrame([decision(images()["sample"][0], "undecided", 3)])
+    manifest = build_manifest(images(), screens(images()), 2, voted)
+    assert manifest["accepted"].all()
+    assert set(manifest["verified_by"]) == {"model"}
+    assert manifest["decision"].tolist().count("undecided") == 1
+
+
 def test_an_image_without_screens_is_an_error() -> None:
     with pytest.raises(D3SError, match="1 images have no screens, such as val-grass-0-1-r0"):
         build_manifest(images(), screens(images()).iloc[:3], 2)

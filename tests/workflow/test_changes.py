@@ -162,6 +162,17 @@ def change_weights(folder: Path) -> None:
     write_json(model / PINS, pin_model(model))
 
 
+def add_annotations(folder: Path) -> None:
+    """A person's votes: the object is in one image and not in another."""
+    manifest = pd.read_parquet(folder / "results/validation/manifest.parquet")
+    votes = [
+        {"sample": row.sample, "recipe": row.recipe, "object": answer, "unsafe": "no"}
+        for row, answer in zip(manifest[manifest["split"] == "val"].itertuples(), ("yes", "no"), strict=False)
+    ]
+    content = {"format": "d3s-annotations", "version": 1, "worker": "ann", "votes": votes}
+    write_json(folder / "annotations" / "ann's {first}.json", content)
+
+
 CONFIG_FILE = {"write_config": 1, "build_report": 1}
 CHANGES = {
     "nothing": Change(lambda folder: None),
@@ -189,6 +200,7 @@ CHANGES = {
     ),
     "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | CONFIG_FILE, None),
     "the strength": Change(edit_config(generator__strength=0.75), shards(4, 0) | AFTER_VAL | CONFIG_FILE, 32),
+    "one annotation file added": Change(add_annotations, {"aggregate_annotations": 1} | AFTER_MANIFEST),
     "the model's weights": Change(change_weights, shards(4, 0) | AFTER_VAL, 32),
 }
 
