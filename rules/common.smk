@@ -39,8 +39,12 @@ BACKBONE = next(row["name"] for row in TABLES.classifiers if row["role"] == "bac
 SCREEN = next(row["name"] for row in TABLES.classifiers if row["role"] == "screen")
 
 # Commands name "$SCRIPTS", so that they are the same commands in a clone elsewhere. Libraries would take all processors
-# for themselves; how many threads a job computes with is a setting, because it changes the last bits of results.
-shell.prefix(f"export SCRIPTS={shlex.quote(str(SCRIPTS))} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; ")
+# for themselves; how many threads a job computes with is a setting, because it changes the last bits of results. And the
+# C library would give each large array back to the system and ask for it again: half the time of a classifier on a CPU.
+shell.prefix(
+    f"export SCRIPTS={shlex.quote(str(SCRIPTS))} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
+    " MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824; "
+)
 
 
 wildcard_constraints:

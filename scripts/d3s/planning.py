@@ -21,21 +21,21 @@ SIGNATURE = ["shift", "exemplar_digest", "template_digest", "scale", "flip", "x"
 
 REASONS = (
     ("generation_version", "the generation code"),
-    ("model_digest", "the model"),
-    ("scheduler", "the scheduler"),
-    ("steps", "the steps"),
-    ("strength", "the strength"),
-    ("guidance", "the guidance"),
-    ("dtype", "the precision"),
-    ("size", "the size"),
-    ("revision", "the background's revision"),
+    ("model_digest", "the model's files"),
+    ("scheduler", "the scheduler: {old} before and {new} now"),
+    ("steps", "the steps: {old} before and {new} now"),
+    ("strength", "the strength: {old} before and {new} now"),
+    ("guidance", "the guidance: {old} before and {new} now"),
+    ("dtype", "the precision: {old} before and {new} now"),
+    ("size", "the size: {old} before and {new} now"),
+    ("revision", "the background's revision: {old} before and {new} now"),
     ("seed", "the root seed"),
-    ("prompt", "the prompt"),
+    ("prompt", "the prompt (its template, or the tables' phrases, labels or definitions)"),
     ("negative_prompt", "the negative prompt"),
-    ("exemplar", "the choice of exemplar"),
-    ("exemplar_digest", "the exemplar's picture"),
-    ("template", "the choice of template"),
-    ("template_digest", "the template's picture"),
+    ("exemplar", "the choice of exemplar: now {new}"),
+    ("exemplar_digest", "the picture of the exemplar {exemplar}"),
+    ("template", "the choice of template: now {new}"),
+    ("template_digest", "the picture of the template {template}"),
     ("scale", "the placement"),
     ("flip", "the placement"),
     ("x", "the placement"),
@@ -120,7 +120,10 @@ def judge_samples(
     old = before.reindex(table["sample"]).reset_index(drop=True).set_axis(table.index)
     for column, told in reversed(REASONS):
         if column in old and column in table:
-            reason[(old[column] != table[column]) & old[column].notna()] = told
+            other = (old[column] != table[column]) & old[column].notna()
+            named = table.loc[other].reindex(columns=["exemplar", "template"]).to_dict("records")
+            pairs = zip(old.loc[other, column], table.loc[other, column], named, strict=True)
+            reason[other] = [told.format(old=was, new=now, **row) for was, now, row in pairs]
     reason[~table["sample"].isin(before.index)] = "a new sample"
     table["reason"] = np.where(table["action"] == "make", reason, table["reason"])
     return table[["sample", "split", "background", "recipe", "action", "reason"]]

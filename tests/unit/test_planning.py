@@ -89,13 +89,16 @@ def test_what_is_as_it_was_is_reused_also_in_another_shard() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"template_digest": "new"}, "the template's picture"),
-        ({"template": "t9", "template_digest": "new"}, "the choice of template"),
-        ({"exemplar_digest": "new"}, "the exemplar's picture"),
+        ({"template_digest": "new"}, "the picture of the template t1"),
+        ({"template": "t9", "template_digest": "new"}, "the choice of template: now t9"),
+        ({"exemplar_digest": "new"}, "the picture of the exemplar gull"),
         ({"scale": 0.6}, "the placement"),
-        ({"prompt": "a photo of a gull, on a lawn"}, "the prompt"),
+        (
+            {"prompt": "a photo of a gull, on a lawn"},
+            "the prompt (its template, or the tables' phrases, labels or definitions)",
+        ),
         ({"seed": 99}, "the root seed"),
-        ({"seed": 99, "revision": 1}, "the background's revision"),
+        ({"seed": 99, "revision": 1}, "the background's revision: 0 before and 1 now"),
         ({"sample": "val-background-grass-00000-00099", "seed": 99}, "a new sample"),
     ],
 )
@@ -111,7 +114,7 @@ def test_a_changed_sample_is_made_for_its_reason(change: dict[str, object], reas
 def test_a_changed_setting_makes_all() -> None:
     table = judged(guides(), SETTINGS | {"strength": 0.75})
     assert set(table["action"]) == {"make"}
-    assert set(table["reason"]) == {"the strength"}
+    assert set(table["reason"]) == {"the strength: 0.5 before and 0.75 now"}
 
 
 def test_an_image_that_the_store_lost_is_made() -> None:

@@ -123,7 +123,7 @@ def test_a_plan_counts_images_and_names_the_reason(run: Path, config: Path, tmp_
     assert told.returncode == 0, told.stderr[-2000:]
     total = next(line for line in told.stdout.splitlines() if line.startswith("all "))
     assert total.split() == ["all", "0", "0", "32", "0", "32"]
-    assert "to make because of the strength: grass 16, sand 16" in told.stdout
+    assert "to make because of the strength: 0.5 before and 0.75 now: grass 16, sand 16" in told.stdout
     assert "jobs: 4 generate_images" in told.stdout
 
 
