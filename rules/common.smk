@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from d3s.codedigest import code_digest
-from d3s.config import check_config, load_tables
+from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
 from d3s.models import model_digest
 from d3s.prompts import check_template
@@ -20,6 +20,7 @@ try:
     CONFIG = check_config(config)
     check_template(CONFIG["prompts"]["template"])
     TABLES = load_tables(CONFIG)
+    ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
     MODEL = CONFIG["generator"]["model"]
     MODEL_DIGEST = model_digest(MODEL)
     TOKENIZER_DIGEST = model_digest(MODEL, "tokenizer/")

@@ -45,13 +45,10 @@ rule screen_images:
         " --output {output} --log {log}"
 
 
-# One input each, so that another file of votes makes again what follows from it and nothing else.
-ANNOTATIONS = sorted(str(path) for path in Path(CONFIG["annotations"]["folder"]).glob("*.json"))
-
-
 rule aggregate_annotations:
     input:
-        annotations=lambda wildcards: ANNOTATIONS,  # a function: braces in their names are no wildcards
+        # one input each, so that another file of votes makes again what follows from it and nothing else
+        annotations=ANNOTATIONS,
         images=shards("images", *SPLITS),
         images_tars=ancient(shards("images", *SPLITS, ending="tar")),
     output:

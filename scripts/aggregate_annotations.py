@@ -27,11 +27,11 @@ def parse() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Read, decide, write."""
-    images = pd.concat(
-        [pd.read_parquet(tar.with_suffix(".parquet"), columns=["sample", "recipe"]) for tar in args.images]
-    )
-    made = images.dropna(subset="recipe")
-    votes = read_votes(args.annotations, dict(zip(made["sample"], made["recipe"], strict=True)))
+    columns = ["sample", "recipe", "status"]
+    images = pd.concat([pd.read_parquet(tar.with_suffix(".parquet"), columns=columns) for tar in args.images])
+    rows = images.itertuples(index=False)
+    recipes = {row.sample: row.recipe if row.status == "ok" else None for row in rows}
+    votes = read_votes(args.annotations, recipes)
     for problem in votes.problems.itertuples():
         place = f"{problem.file}, vote {problem.row}" if problem.row else problem.file
         log.warning("%s: not counted: %s", place, problem.reason)

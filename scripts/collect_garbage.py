@@ -1,7 +1,8 @@
 """Free the disk of what nothing wants any more: replaced images and doubles in the store, scores and activations of
 pictures that are gone, trainings that no result came from, and shards that the config no longer names.
 
-Until then they stay, so that a change that is taken back costs nothing.
+Until then they stay, so that a change that is taken back costs nothing. Only what the given config wants is kept: don't
+collect from a store that several configs share.
 """
 
 import argparse

@@ -14,9 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from d3s import cli
+from d3s.codedigest import code_digest
 from d3s.errors import D3SError
 from d3s.generator_data import CompositeSource
-from d3s.identity import digest
+from d3s.identity import digest, file_sha256
 from d3s.imageio import decode_png, image_digest
 from d3s.models import PINS, model_digest, pin_model
 from d3s.shards import TarReader, write_json
@@ -73,8 +74,8 @@ def claim(work: Path, described: dict[str, object]) -> None:
         D3SError: they are of another: resumed, they would give weights that no settings describe.
     """
     file = work / "run.json"
-    if file.exists():
-        known = json.loads(file.read_text(encoding="utf-8"))
+    if file.exists() or any(work.glob("*.safetensors")):
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         other = sorted(key for key in {*known, *described} if known.get(key) != described.get(key))
         if other:
             raise D3SError(
@@ -85,10 +86,11 @@ def claim(work: Path, described: dict[str, object]) -> None:
     write_json(file, described)
 
 
-def pictures_digest(source: CompositeSource) -> str:
-    """The digest of all that composites are made of."""
+def source_digest(source: CompositeSource) -> str:
+    """The digest of all that composites and their prompts are made of."""
     groups = [*source.exemplars, *source.templates]
-    return digest([[image_digest(picture) for picture in group] for group in groups])
+    pictures = [[image_digest(picture) for picture in group] for group in groups]
+    return digest(pictures, source.labels, source.definitions, source.phrases)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -111,8 +113,13 @@ def main(args: argparse.Namespace) -> None:
     given = dict(pair.split("=", 1) for pair in args.set)
     settings = TrainingSettings(**{name: type(defaults[name])(value) for name, value in given.items()})
     source = gather(args)
-    start = model_digest(args.start_from) if args.start_from else ""
-    claim(args.work, asdict(settings) | {"start_from": start, "pictures": pictures_digest(source)})
+    described = asdict(settings) | {
+        "start_from": model_digest(args.start_from) if args.start_from else "",
+        "source": source_digest(source),
+        "perceptual": file_sha256(args.perceptual),
+        "code": code_digest(Path(__file__)),
+    }
+    claim(args.work, described)
     pictures, shown = draw_pool(source, settings, args.work, log.info)
     perceptual = PerceptualLoss(args.perceptual)
     vae = train_vae(pictures, settings, perceptual, args.work, log.info, args.start_from)

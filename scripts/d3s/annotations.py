@@ -5,8 +5,9 @@ hold adult or violent content. Whether the background is right may be asked besi
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,26 +45,47 @@ def read_file(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: it can't be used; the reason says what to mend.
     """
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise BadInput("too_large", f"it has {size} bytes and {MOST_BYTES} are the most: split it")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadInput("no_json", f"it is not whole, valid JSON ({error}): export it again") from None
-    schema = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
-    wrong = next(iter(Draft202012Validator(schema).iter_errors(content)), None)
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise BadInput("too_large", f"it has {size} bytes and {MOST_BYTES} are the most: split it")
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text, object_pairs_hook=_only_once, parse_constant=_refuse)
+        json.dumps(content, ensure_ascii=False).encode()  # half a character can't be written anywhere
+        wrong = next(iter(_validator().iter_errors(content)), None)
+    except OSError as error:
+        raise BadInput("unreadable", f"it can't be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # a broken character or number is a ValueError too
+        raise BadInput("no_json", f"it is not whole, valid JSON ({str(error)[:200]}): export it again") from None
     if wrong is not None:
-        where = ": ".join(str(part) for part in wrong.absolute_path) or "its top level"
-        raise BadInput("other_form", f"{where}: {wrong.message[:300]}; the form is in scripts/d3s/{SCHEMA_FILE.name}")
+        where = ": ".join(f"vote {part + 1}" if isinstance(part, int) else str(part) for part in wrong.absolute_path)
+        said = wrong.message[:300] if "worker" not in where else "it needs 1 to 200 characters"
+        form = f"the form is in scripts/d3s/{SCHEMA_FILE.name}"
+        raise BadInput("other_form", f"{where or 'its top level'}: {said}; {form}")
     return dict(content)
 
 
-def read_votes(paths: Sequence[Path], recipes: dict[str, str]) -> Votes:
+def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8")))
+
+
+def read_votes(paths: Sequence[Path], recipes: Mapping[str, str | None]) -> Votes:
     """Read files of annotations; a bad file or vote becomes a problem, the rest is used.
 
     Args:
         paths: the files.
-        recipes: of each sample, the recipe of its image as it is now.
+        recipes: of each planned sample, the recipe of its image as it is now; nothing where there is no image.
     """
     rows: list[dict[str, Any]] = []
     problems: list[tuple[str, int, str, str, str]] = []
@@ -78,13 +100,16 @@ def read_votes(paths: Sequence[Path], recipes: dict[str, str]) -> Votes:
         for number, vote in enumerate(content["votes"], start=1):
             sample = vote["sample"]
             if sample not in recipes:
-                problem = ("unknown_image", "no image of the data set has this name")
+                problem = ("unknown_image", "the data set has no image of this name")
+            elif recipes[sample] is None:
+                problem = ("no_image", "this sample's image was not made")
             elif vote["recipe"] != recipes[sample]:
                 problem = ("stale", "the image was made anew since; have it looked at again")
             elif (worker, sample) in seen:
+                first = seen[worker, sample]
                 problem = (
                     "voted_before",
-                    f"the same person voted for it in {seen[worker, sample]}; the first vote counts",
+                    f"the same person voted for it in {first}, the first file by name; that counts",
                 )
             else:
                 seen[worker, sample] = path.name
@@ -100,30 +125,29 @@ def decide(votes: pd.DataFrame, rule: str, wanted: int) -> pd.DataFrame:
 
     Args:
         votes: as ``Votes.table``.
-        rule: ``veto``, the paper's: kept only if all see the object and nobody sees adult or violent content, so one
-            other answer rejects at once; ``majority``: kept if more than half see the object and no half sees such
-            content.
+        rule: ``veto``, the paper's: kept only if all see the object and all say that there is no adult or violent
+            content, so one other answer rejects at once, an unsure one too; ``majority``: kept if more than half say
+            the one and more than half the other.
         wanted: votes that an image needs before it is accepted, or before the majority is asked.
 
     Returns:
-        A row per sample: votes, present, absent, unsafe, background_right (numbers of answers), rule, decision
+        A row per sample: votes, present, safe, background_right (numbers of answers), rule, decision
         (``accepted``, ``rejected``, or ``undecided`` while votes are missing).
     """
     answers = pd.DataFrame(
         {
             "votes": 1,
             "present": votes["object"] == "yes",
-            "absent": votes["object"] == "no",
-            "unsafe": votes["unsafe"] == "yes",
+            "safe": votes["unsafe"] == "no",
             "background_right": votes["background"] == "yes",
         }
     )
     counts = answers.groupby(votes["sample"]).sum().astype("int64")
     enough = counts["votes"] >= wanted
     if rule == "veto":
-        good = (counts["present"] == counts["votes"]) & (counts["unsafe"] == 0)
+        good = (counts["present"] == counts["votes"]) & (counts["safe"] == counts["votes"])
         decided = np.where(~good, "rejected", np.where(enough, "accepted", "undecided"))
     else:
-        good = (2 * counts["present"] > counts["votes"]) & (2 * counts["unsafe"] < counts["votes"])
+        good = (2 * counts["present"] > counts["votes"]) & (2 * counts["safe"] > counts["votes"])
         decided = np.where(~enough, "undecided", np.where(good, "accepted", "rejected"))
     return counts.assign(rule=rule, decision=decided).reset_index()

@@ -82,6 +82,31 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return check_config(given if isinstance(given, dict) else {})
 
 
+def find_annotations(config: Mapping[str, Any]) -> list[Path]:
+    """The files of people's votes in the config's folder, by name; hidden ones and other kinds of file are passed over.
+
+    Raises:
+        D3SError: the folder can't be read, though it exists or was named; or a file's name holds a brace, which
+            Snakemake takes for a wildcard.
+    """
+    folder = Path(config["annotations"]["folder"])
+    usual = load_schema()["properties"]["annotations"]["properties"]["folder"]["default"]
+    if str(folder) == usual and not folder.exists():
+        return []
+    try:
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    except OSError as error:
+        raise D3SError(
+            f"the folder of annotations {folder} can't be read ({error.strerror})",
+            "make it, or correct its path under annotations: folder:",
+        ) from None
+    files = [path for path in files if path.suffix.lower() == ".json"]
+    for path in files:
+        if set(path.name) & set("{}"):
+            raise D3SError(f"the name of {path} holds a brace", "rename the file")
+    return files
+
+
 def _explain(error: ValidationError, schema: Mapping[str, Any]) -> D3SError:
     where = ": ".join(str(part) for part in error.absolute_path)
     prefix = f"config, {where}" if where else "config"

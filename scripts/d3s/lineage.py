@@ -159,6 +159,7 @@ def _validation(manifest: Path, sample: str) -> Facts:
         "status": str(row["status"]),
         "reason": str(row["reason"]),
         "verified by": str(row["verified_by"]),
+        "votes": f"{row['votes']} ({row['decision'] or 'nobody was asked'})",
         "set complete": "yes" if row["set_complete"] else "no",
     }
 

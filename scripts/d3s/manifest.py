@@ -94,20 +94,23 @@ def apply_decisions(table: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFram
         decisions: as ``d3s.annotations.decide`` gives them.
 
     Returns:
-        The table with the columns votes and decision, empty where nobody voted.
+        The table with the columns votes, decision (empty where nobody voted) and verified_by: ``human`` where people
+        decided what became of the image, ``model`` where a classifier judged, else ``none``.
     """
     table = table.merge(decisions, on="sample", how="left", validate="one_to_one")
-    looks_whole = table["status"].isin(["ok", "off_class"])
-    rejected, accepted = (looks_whole & (table["decision"] == word) for word in ("rejected", "accepted"))
+    decided = table["decision"].where(table["status"].isin(["ok", "off_class"]), None)
+    rejected, accepted = decided == "rejected", decided == "accepted"
+    table["verified_by"] = np.where(table["classifier"].notna(), "model", "none")
+    table.loc[accepted | rejected, "verified_by"] = "human"
     table.loc[accepted, ["status", "reason"]] = ["ok", ""]
     table.loc[rejected, "status"] = "rejected_by_people"
     for place, row in table[rejected].iterrows():
         table.at[place, "reason"] = (
-            f"{row['present']:.0f} of {row['votes']:.0f} people see the object, {row['unsafe']:.0f} adult or violent "
-            f"content (rule: {row['rule']})"
+            f"of {row['votes']:.0f} people {row['present']:.0f} see the object, and {row['safe']:.0f} say that nothing "
+            f"is adult or violent (rule: {row['rule']})"
         )
     table["votes"] = table["votes"].fillna(0).astype("int64")
-    table["decision"] = table["decision"].fillna("")
+    table["decision"] = table["decision"].fillna("").astype("str")
     return table
 
 
@@ -115,10 +118,11 @@ def mark_near_duplicates(table: pd.DataFrame, distance: int) -> pd.DataFrame:
     """Reject images whose hash is within ``distance`` bits (of 64) of one before them that stays.
 
     Only images that are otherwise fine are compared, and only those alike in ``ALIKE``. Those rejected here don't
-    reject others, so that a chain of small differences doesn't empty a class.
+    reject others, so that a chain of small differences doesn't empty a class. What people accepted goes first.
     """
     table = table.copy()
-    for _, group in table[table["status"] == "ok"].groupby(ALIKE, sort=True):
+    people_first = table.sort_values("verified_by", key=lambda by: by != "human", kind="stable")
+    for _, group in people_first[people_first["status"] == "ok"].groupby(ALIKE, sort=True):
         kept: list[int] = []
         hashes = np.array([int(text, 16) for text in group["dhash"]], dtype=np.uint64)
         for place, row in enumerate(group.index):
@@ -145,18 +149,15 @@ def build_manifest(
         decisions: as ``apply_decisions``; none if nobody was asked.
 
     Returns:
-        One row per planned image. ``verified_by`` is ``human`` where people decided, ``model`` where a classifier
-        judged and ``none`` elsewhere; ``accepted`` is true where the status is ``ok``; ``set_complete`` where every
-        background of the matched set has an accepted image.
+        One row per planned image. ``verified_by`` is as in ``apply_decisions``; ``accepted`` is true where the
+        status is ``ok``; ``set_complete`` where every background of the matched set has an accepted image.
 
     Raises:
         D3SError: what ``join_screens`` raises.
     """
-    nobody = pd.DataFrame(columns=["sample", "votes", "present", "unsafe", "rule", "decision"])
+    nobody = pd.DataFrame(columns=["sample", "votes", "present", "safe", "rule", "decision"])
     table = apply_decisions(join_screens(images, screens), nobody if decisions is None else decisions)
     table = mark_near_duplicates(table, duplicate_distance)
-    judged = np.where(table["classifier"].notna(), "model", "none")
-    table["verified_by"] = np.where(table["decision"].isin(["accepted", "rejected"]), "human", judged)
     table["accepted"] = table["status"] == "ok"
     backgrounds = table.groupby(["split", "shift", "revision"])["background"].transform("nunique")
     accepted = table["background"].where(table["accepted"])

@@ -32,9 +32,9 @@ REASONS = (
     ("seed", "the root seed"),
     ("prompt", "the prompt (its template, or the tables' phrases, labels or definitions)"),
     ("negative_prompt", "the negative prompt"),
-    ("exemplar", "the choice of exemplar: now {new}"),
+    ("exemplar", "the choice of exemplar"),
     ("exemplar_digest", "the picture of the exemplar {exemplar}"),
-    ("template", "the choice of template: now {new}"),
+    ("template", "the choice of template"),
     ("template_digest", "the picture of the template {template}"),
     ("scale", "the placement"),
     ("flip", "the placement"),
@@ -122,11 +122,16 @@ def judge_samples(
         if column in old and column in table:
             other = (old[column] != table[column]) & old[column].notna()
             named = table.loc[other].reindex(columns=["exemplar", "template"]).to_dict("records")
-            pairs = zip(old.loc[other, column], table.loc[other, column], named, strict=True)
+            pairs = zip(map(_shown, old.loc[other, column]), map(_shown, table.loc[other, column]), named, strict=True)
             reason[other] = [told.format(old=was, new=now, **row) for was, now, row in pairs]
     reason[~table["sample"].isin(before.index)] = "a new sample"
     table["reason"] = np.where(table["action"] == "make", reason, table["reason"])
     return table[["sample", "split", "background", "recipe", "action", "reason"]]
+
+
+def _shown(value: object) -> str:
+    """A value for people; where samples are new, pandas made floats of integers."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def seconds_per_image(logs: Path, benchmarks: Path) -> float | None:

@@ -51,6 +51,7 @@ MANIFEST_COLUMNS = (
     "member",
     "status",
     "reason",
+    "votes",
     "verified_by",
     "accepted",
 )
@@ -292,6 +293,7 @@ def data_section(manifest: pd.DataFrame, counts: pd.DataFrame) -> dict[str, Any]
         "reasons": reasons,
         "grid": grid,
         "grid_left_out": len(classes) - len(grid),
+        "voted": int((manifest["votes"].fillna(0) > 0).sum()),
         "human": int(verified.get("human", 0)),
         "model": int(verified.get("model", 0)),
         "unverified": int(verified.get("none", 0)),

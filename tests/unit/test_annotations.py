@@ -10,7 +10,7 @@ import aggregate_annotations as script
 from d3s import annotations
 from d3s.annotations import decide, read_votes
 
-RECIPES = {"val-a": "r1", "val-b": "r2"}
+RECIPES = {"val-a": "r1", "val-b": "r2", "val-c": None}
 
 
 def vote(sample: str = "val-a", recipe: str = "r1", **answers: object) -> dict[str, object]:
@@ -37,7 +37,7 @@ def test_votes_are_gathered_from_all_files_and_workers_are_hashed(tmp_path: Path
 
 
 def test_a_bad_vote_is_reported_with_its_place_and_the_rest_counts(tmp_path: Path) -> None:
-    file = write(tmp_path, "ann", vote(recipe="r0"), vote("val-z"), vote(), vote(object="no"))
+    file = write(tmp_path, "ann", vote(recipe="r0"), vote("val-z"), vote(), vote(object="no"), vote("val-c"))
     again = write(tmp_path, "later", vote(), worker="ann")
     read = read_votes([again, file], RECIPES)
     assert read.table["object"].tolist() == ["yes"]
@@ -46,6 +46,7 @@ def test_a_bad_vote_is_reported_with_its_place_and_the_rest_counts(tmp_path: Pat
         ("ann.json", 1, "val-a", "stale"),
         ("ann.json", 2, "val-z", "unknown_image"),
         ("ann.json", 4, "val-a", "voted_before"),
+        ("ann.json", 5, "val-c", "no_image"),
         ("later.json", 1, "val-a", "voted_before"),
     ]
 
@@ -55,13 +56,18 @@ def test_a_bad_vote_is_reported_with_its_place_and_the_rest_counts(tmp_path: Pat
     [
         ('{"format": "d3s-annotations", "ver', "no_json", "export it again"),
         ("[" * 100_000, "no_json", "export it again"),
+        ('{"worker": ' + "[" * 990 + "]" * 990 + "}", "no_json", "export it again"),
+        ('{"version": ' + "9" * 5000 + "}", "no_json", "digits"),
+        ('{"version": NaN}', "no_json", "NaN is no number"),
+        ('{"version": 1, "version": 1}', "no_json", "a key stands twice"),
+        ('{"worker": "\\ud800"}', "no_json", "surrogates not allowed"),
         ("\xff\xfe", "no_json", "valid JSON"),
         ("[]", "other_form", "its top level"),
         (json.dumps({"format": "d3s-annotations", "version": 2, "worker": "w", "votes": []}), "other_form", "version"),
         (
             json.dumps({"format": "d3s-annotations", "version": 1, "worker": "w", "votes": [vote(object="maybe")]}),
             "other_form",
-            "votes: 0: object: 'maybe'",
+            "votes: vote 1: object: 'maybe'",
         ),
     ],
 )
@@ -76,13 +82,28 @@ def test_a_bad_file_is_refused_whole_and_the_others_are_used(
     assert reason in read.problems.at[0, "reason"]
 
 
+def test_a_byte_order_mark_is_no_fault_and_a_folder_is_no_file(tmp_path: Path) -> None:
+    marked = write(tmp_path, "marked", vote())
+    marked.write_bytes(b"\xef\xbb\xbf" + marked.read_bytes())
+    (tmp_path / "a.json").mkdir()
+    read = read_votes([marked, tmp_path / "a.json"], RECIPES)
+    assert len(read.table) == 1
+    assert read.problems[["file", "problem"]].values.tolist() == [["a.json", "unreadable"]]
+
+
+def test_a_person_is_never_named(tmp_path: Path) -> None:
+    read = read_votes([write(tmp_path, "long", vote(), worker="Ann Example " * 50)], RECIPES)
+    assert "Ann" not in read.problems.to_csv()
+    assert "1 to 200 characters" in read.problems.at[0, "reason"]
+
+
 def test_a_huge_file_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotations, "MOST_BYTES", 10)
     assert read_votes([write(tmp_path, "ann", vote())], RECIPES).problems["problem"].tolist() == ["too_large"]
 
 
 def ballot(answers: str, unsafe: str = "") -> pd.DataFrame:
-    """A vote per letter: y(es), n(o), u(nsure); the first ones find the image unsafe as ``unsafe`` says."""
+    """A vote per letter, y(es), n(o) or u(nsure): is the object there; ``unsafe`` is "no" where it isn't given."""
     words = {"y": "yes", "n": "no", "u": "unsure"}
     rows = [
         {"sample": "val-a", "object": words[o], "unsafe": words[x], "background": None}
@@ -98,7 +119,9 @@ def ballot(answers: str, unsafe: str = "") -> pd.DataFrame:
         ("yyyyn", "", "rejected", "accepted"),
         ("yyyyu", "", "rejected", "accepted"),
         ("yyyyy", "y", "rejected", "accepted"),
+        ("yyyyy", "u", "rejected", "accepted"),
         ("yyyyy", "yyy", "rejected", "rejected"),
+        ("yyyyy", "uuuuu", "rejected", "rejected"),
         ("yynnn", "", "rejected", "rejected"),
         ("yyyy", "", "undecided", "undecided"),
         ("n", "", "rejected", "undecided"),
@@ -111,16 +134,10 @@ def test_the_rules(answers: str, unsafe: str, veto: str, majority: str) -> None:
         assert decided.at[0, "votes"] == len(answers)
 
 
-def test_no_votes_make_no_decisions() -> None:
-    nothing = read_votes([], RECIPES).table
-    assert decide(nothing, "veto", 5).empty
-
-
 def test_the_script_writes_decisions_and_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shard = tmp_path / "0.tar"
-    pd.DataFrame({"sample": ["val-a", "val-b", "val-c"], "recipe": ["r1", "r2", None]}).to_parquet(
-        tmp_path / "0.parquet"
-    )
+    rows = {"sample": ["val-a", "val-b", "val-c"], "recipe": ["r1", "r2", ""], "status": ["ok", "ok", "no_exemplar"]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "0.parquet")
     files = [write(tmp_path, f"w{n}", vote(), vote("val-c", "r3")) for n in range(2)]
     outputs = tmp_path / "decisions.parquet", tmp_path / "problems.csv"
     arguments = ["--annotations", *files, "--images", shard, "--rule", "veto", "--votes", 2]
@@ -128,4 +145,4 @@ def test_the_script_writes_decisions_and_problems(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("sys.argv", ["aggregate_annotations.py", *map(str, arguments)])
     script.main(script.parse())
     assert pd.read_parquet(outputs[0])[["sample", "decision"]].values.tolist() == [["val-a", "accepted"]]
-    assert pd.read_csv(outputs[1])["problem"].tolist() == ["unknown_image"] * 2
+    assert pd.read_csv(outputs[1])["problem"].tolist() == ["no_image"] * 2

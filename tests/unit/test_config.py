@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from d3s.config import check_config, load_schema, load_tables, read_config, with_defaults
+from d3s.config import check_config, find_annotations, load_schema, load_tables, read_config, with_defaults
 from d3s.errors import D3SError
 from tiny import ROOT, make_tiny_project
 
@@ -136,3 +136,24 @@ def test_classes_and_backgrounds_without_pictures_are_named(
     config["tables"] = config["tables"] | {table: str(tmp_path / "table.csv")}
     with pytest.raises(D3SError, match=message):
         load_tables(config)
+
+
+def test_annotations_are_the_json_files_of_the_folder(tmp_path: Path) -> None:
+    for name in ("b's.json", "a.JSON", "notes.txt", ".hidden.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.json").mkdir()
+    found = find_annotations({"annotations": {"folder": str(tmp_path)}})
+    assert [path.name for path in found] == ["a.JSON", "b's.json"]
+
+
+def test_only_the_usual_folder_of_annotations_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_annotations({"annotations": {"folder": "annotations"}}) == []
+    with pytest.raises(D3SError, match="votes can't be read"):
+        find_annotations({"annotations": {"folder": "votes"}})
+
+
+def test_an_annotation_file_with_a_brace_in_its_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "{x}.json").touch()
+    with pytest.raises(D3SError, match="holds a brace"):
+        find_annotations({"annotations": {"folder": str(tmp_path)}})

@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 
 import build_manifest as script
+from d3s.annotations import decide, read_votes
 from d3s.errors import D3SError
 from d3s.manifest import IDENTITY, SCREENS, build_manifest, count_statuses
 from d3s.screening import DTYPES
+from d3s.shards import write_table
 
 BACKGROUNDS = ("forest", "grass")
 FAR_APART = ["00000000ffffffff", "ffffffff00000000", "0f0f0f0f0f0f0f0f", "f0f0f0f0f0f0f0f0"]
@@ -124,7 +126,7 @@ def test_an_image_that_nothing_judged_is_verified_by_none() -> None:
 
 
 def decision(sample: str, word: str, present: int) -> dict[str, object]:
-    counts = {"votes": 5, "present": present, "absent": 5 - present, "unsafe": 0, "background_right": 5}
+    counts = {"votes": 5, "present": present, "safe": 5, "background_right": 5}
     return {"sample": sample, **counts, "rule": "veto", "decision": word}
 
 
@@ -137,9 +139,24 @@ def test_people_overrule_the_classifier_and_nothing_else() -> None:
     )
     manifest = build_manifest(images(), found, 2, voted).set_index("sample").loc[names]
     assert manifest["status"].tolist() == ["rejected_by_people", "ok", "blank", "ok"]
-    assert manifest["verified_by"].tolist() == ["human", "human", "human", "model"]
+    assert manifest["verified_by"].tolist() == ["human", "human", "model", "model"]
     assert manifest["votes"].tolist() == [5, 5, 5, 0]
-    assert manifest["reason"].iloc[0].startswith("3 of 5 people see the object")
+    assert manifest["reason"].iloc[0].startswith("of 5 people 3 see the object")
+
+
+def test_what_people_accepted_is_no_near_duplicate_of_what_they_did_not_see() -> None:
+    found = screens(images())
+    found.loc[1, "dhash"] = found.loc[0, "dhash"]
+    voted = pd.DataFrame([decision(images()["sample"][1], "accepted", 5)])
+    manifest = build_manifest(images(), found, 2, voted).set_index("sample").loc[images()["sample"]]
+    assert manifest["status"].tolist() == ["near_duplicate", "ok", "ok", "ok"]
+
+
+def test_a_table_without_decisions_changes_nothing(tmp_path: Path) -> None:
+    write_table(tmp_path / "decisions.parquet", decide(read_votes([], {}).table, "veto", 5))
+    nothing = pd.read_parquet(tmp_path / "decisions.parquet")
+    alone = build_manifest(images(), screens(images()), 2)
+    pd.testing.assert_frame_equal(build_manifest(images(), screens(images()), 2, nothing), alone)
 
 
 def test_an_undecided_image_stays_as_the_model_left_it() -> None:

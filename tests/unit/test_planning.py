@@ -90,7 +90,7 @@ def test_what_is_as_it_was_is_reused_also_in_another_shard() -> None:
     ("change", "reason"),
     [
         ({"template_digest": "new"}, "the picture of the template t1"),
-        ({"template": "t9", "template_digest": "new"}, "the choice of template: now t9"),
+        ({"template": "t9", "template_digest": "new"}, "the choice of template"),
         ({"exemplar_digest": "new"}, "the picture of the exemplar gull"),
         ({"scale": 0.6}, "the placement"),
         (
@@ -115,6 +115,14 @@ def test_a_changed_setting_makes_all() -> None:
     table = judged(guides(), SETTINGS | {"strength": 0.75})
     assert set(table["action"]) == {"make"}
     assert set(table["reason"]) == {"the strength: 0.5 before and 0.75 now"}
+
+
+def test_numbers_are_told_as_they_were_written_beside_new_samples() -> None:
+    planned = guides()
+    planned.loc[1, "sample"] = "val-background-grass-00000-00099"
+    table = judged(planned, SETTINGS | {"steps": 25})
+    told = f"the steps: {SETTINGS['steps']} before and 25 now"
+    assert table["reason"].tolist() == [told, "a new sample", told]
 
 
 def test_an_image_that_the_store_lost_is_made() -> None:

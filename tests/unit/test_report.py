@@ -75,7 +75,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = [
         {"sample": f"{split}-{n}", "split": split, "class_id": 0, "class_name": HOSTILE, "background": "grass"}
         | {"matched_set": f"{split}-{n}", "member": f"{n}.png", "status": "ok" if n else "off_class"}
-        | {"reason": "" if n else HOSTILE, "verified_by": "model", "accepted": bool(n), "set_complete": bool(n)}
+        | {
+            "reason": "" if n else HOSTILE,
+            "votes": 0,
+            "verified_by": "model",
+            "accepted": bool(n),
+            "set_complete": bool(n),
+        }
         for split in ("train", "val")
         for n in range(4)
     ]
@@ -170,7 +176,7 @@ def test_ids_are_unique_and_references_meet_them(given: Sources) -> None:
 def test_the_page_says_its_numbers(given: Sources) -> None:
     text = re.sub(r"\s+", "", re.sub(r"<[^>]+>", "", render(given)))
     for said in (
-        "6 accepted by the screens",
+        "6 accepted",
         "60.0 % of val images recognised by lite2",
         "images reach 75 % of that",
         "checked by a model and by no human",
@@ -190,10 +196,11 @@ def test_people_are_named_when_they_looked(given: Sources) -> None:
     assert given.manifest is not None
     table = pd.read_parquet(given.manifest)
     table.loc[0, "verified_by"] = "human"
+    table.loc[[0, 1], "votes"] = [5, 2]
     table.to_parquet(given.manifest)
     page = render(given)
     assert "by no human" not in page
-    assert "People looked at 1 of the 8 images" in page
+    assert "People voted on 2 of 8 images and decided about 1; a model alone decided about 7" in page
 
 
 def test_without_any_table_the_page_stands() -> None:

@@ -170,7 +170,7 @@ def add_annotations(folder: Path) -> None:
         for row, answer in zip(manifest[manifest["split"] == "val"].itertuples(), ("yes", "no"), strict=False)
     ]
     content = {"format": "d3s-annotations", "version": 1, "worker": "ann", "votes": votes}
-    write_json(folder / "annotations" / "ann's {first}.json", content)
+    write_json(folder / "annotations" / "ann's first.json", content)
 
 
 CONFIG_FILE = {"write_config": 1, "build_report": 1}
@@ -318,6 +318,25 @@ def test_a_change_makes_what_it_touches_and_nothing_else(
         assert 0 < len(must) < len(after)
     else:
         assert len(must) == change.made
+
+
+def test_votes_decide_until_they_are_withdrawn(run: Path, tmp_path: Path) -> None:
+    folder = copy_of(run, tmp_path / "run")
+    add_annotations(folder)
+    config, manifest = folder / "project/config.yaml", "results/validation/manifest.parquet"
+
+    def made() -> pd.DataFrame:
+        done = snakemake(folder, config, manifest)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return pd.read_parquet(folder / manifest)
+
+    before = pd.read_parquet(folder / manifest)
+    voted = made()
+    assert voted["votes"].sum() == 2
+    assert voted["status"].tolist().count("rejected_by_people") == 1, "one other answer is a veto; the other waits"
+    assert voted["verified_by"].tolist().count("human") == 1
+    (folder / "annotations/ann's first.json").unlink()
+    pd.testing.assert_frame_equal(made(), before)
 
 
 def clone(folder: Path) -> Path:
