@@ -143,7 +143,22 @@ def build_scheduler() -> DDIMScheduler:
 
 
 def build_tokenizer(texts: Iterable[str], folder: Path, length: int = 32) -> CLIPTokenizer:
-    """Learn a byte-pair vocabulary from the prompts' words; it still spells any other word letter by letter."""
+    """Learn a byte-pair vocabulary from the prompts' words; it still spells any other word letter by letter.
+
+    It is learnt once for a folder: pairs that are equally common are merged in another order in each process, and a
+    training that is resumed must go on with the tokens that it began with.
+    """
+    if not (folder / "merges.txt").exists():
+        _learn_vocabulary(texts, folder)
+    return CLIPTokenizer(
+        vocab=str(folder / "vocab.json"),
+        merges=str(folder / "merges.txt"),
+        model_max_length=length,
+        pad_token="<|endoftext|>",
+    )
+
+
+def _learn_vocabulary(texts: Iterable[str], folder: Path) -> None:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     model = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
@@ -174,12 +189,6 @@ def build_tokenizer(texts: Iterable[str], folder: Path, length: int = 32) -> CLI
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
-    return CLIPTokenizer(
-        vocab=str(folder / "vocab.json"),
-        merges=str(folder / "merges.txt"),
-        model_max_length=length,
-        pad_token="<|endoftext|>",
-    )
 
 
 def from_bytes(pictures: torch.Tensor) -> torch.Tensor:

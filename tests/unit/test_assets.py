@@ -1,7 +1,9 @@
 """Assets: fetched without root, checked file by file, with a way out where a client is missing."""
 
+import io
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +48,29 @@ def test_missing_and_escaping_members_are_refused(package: Path, member: str) ->
 
 
 @pytest.mark.parametrize(("kind", "program"), [("debian", "apt-get"), ("npm", "npm")])
+def tar_of(folder: Path, *members: tarfile.TarInfo) -> Path:
+    path = folder / "package.tgz"
+    with tarfile.open(path, "w:gz") as tar:
+        for member in members:
+            member.size = 2 if member.isfile() else 0
+            tar.addfile(member, io.BytesIO(b"ok") if member.isfile() else None)
+    return path
+
+
+def test_an_archive_gives_its_regular_files_and_no_links(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("package/link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    assets.unpack(tar_of(tmp_path, tarfile.TarInfo("package/a.txt"), link), tmp_path / "out")
+    assert [str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")] == ["package/a.txt"]
+    assert (tmp_path / "out/package/a.txt").read_bytes() == b"ok"
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "package/../../outside"])
+def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(D3SError, match="leads out of its folder"):
+        assets.unpack(tar_of(tmp_path, tarfile.TarInfo(name)), tmp_path / "out")
+
+
 def test_a_system_without_the_client_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, program: str
 ) -> None:

@@ -110,6 +110,12 @@ def test_the_tokenizer_knows_its_words_and_spells_others(tmp_path: Path) -> None
     assert tokenizer.unk_token_id not in spelt[1:-1]
 
 
+def test_a_vocabulary_is_learnt_once(tmp_path: Path) -> None:
+    first = build_tokenizer(["a ball on grass"], tmp_path)
+    assert build_tokenizer(["quite other words"], tmp_path).get_vocab() == first.get_vocab()
+    assert build_tokenizer(["quite other words"], tmp_path / "other").get_vocab() != first.get_vocab()
+
+
 class PlainDistance(torch.nn.Module):
     """Stands in for the perceptual distances, whose weights are fetched."""
 
