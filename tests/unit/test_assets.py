@@ -47,7 +47,6 @@ def test_missing_and_escaping_members_are_refused(package: Path, member: str) ->
         assets.install_files(package, [{"member": member, "sha256": "0" * 64, "file": "out"}], "stamps")
 
 
-@pytest.mark.parametrize(("kind", "program"), [("debian", "apt-get"), ("npm", "npm")])
 def tar_of(folder: Path, *members: tarfile.TarInfo) -> Path:
     path = folder / "package.tgz"
     with tarfile.open(path, "w:gz") as tar:
@@ -71,6 +70,7 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path: Path, name
         assets.unpack(tar_of(tmp_path, tarfile.TarInfo(name)), tmp_path / "out")
 
 
+@pytest.mark.parametrize(("kind", "program"), [("debian", "apt-get"), ("npm", "npm")])
 def test_a_system_without_the_client_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, program: str
 ) -> None:
