@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 # Jobs call "python": it must be this environment's, and nothing of the user's own may leak into it.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 # The first interpreter of at least Python 3.11 that can make an environment; 3.11 is what the lock was made with.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
@@ -72,5 +72,6 @@ $(INSTALLED): requirements.txt
 	@echo "set-up: installing the pinned packages into $(VENV)/ (once; minutes, and 7 GB of disk)"
 	@python -m pip --version >/dev/null 2>&1 && [[ "$$(command -v python)" == "$(CURDIR)/$(VENV)/"* ]] \
 		|| "$(PYTHON)" -m venv --clear "$(VENV)"
-	@python -m pip install --disable-pip-version-check --no-input -r requirements.txt
+	@# Bytecode is written for what is imported, when it is first imported: of all these files that is a fraction.
+	@python -m pip install --disable-pip-version-check --no-input --no-compile -r requirements.txt
 	@touch "$@"
