@@ -1,7 +1,7 @@
 """Tell what a run would do, in images rather than jobs: to keep, to reuse, to make and to drop, by background.
 
-Nothing is changed. Pictures that changed since they were prepared are prepared in memory, so that what they lead to is
-told exactly. --why adds the reasons.
+Nothing is changed. Pictures that changed since they were prepared are prepared aside, and guides that were never made
+are pasted (the first few thousand), so that what the store has is told exactly. --why adds the reasons.
 """
 
 import argparse
@@ -22,15 +22,18 @@ from d3s.composition import PlacementRanges
 from d3s.config import Tables, load_tables, read_config
 from d3s.errors import D3SError
 from d3s.exemplars import prepare_exemplars
-from d3s.guides import PromptSettings, ShardPlan, plan_shard
+from d3s.guides import Material, PromptSettings, ShardPlan, paste_guides, plan_shard
+from d3s.imageio import image_digest
 from d3s.models import model_digest
 from d3s.planning import Job, find_guides, judge_samples, parse_dry_run, seconds_per_image, shard_grid
 from d3s.prompts import load_token_counter
-from d3s.shards import write_table
+from d3s.shards import TarReader, write_shard, write_table
 from d3s.store import ImageStore
 from d3s.templates import prepare_templates
 
 log = logging.getLogger(__name__)
+MOST_COMPOSED = 5000
+"""Guides that a plan pastes to learn whether the store has their images: at 512 px, about a minute's work."""
 SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 
 
@@ -64,8 +67,8 @@ def ask_snakemake(config: dict) -> list[Job]:
 class Shards:
     """The shards that the config asks for, and what each one would hold."""
 
-    def __init__(self, config: dict, tables: Tables, results: Path, jobs: list[Job]) -> None:
-        self.config, self.tables, self.results = config, tables, results
+    def __init__(self, config: dict, tables: Tables, results: Path, aside: Path, jobs: list[Job]) -> None:
+        self.config, self.tables, self.results, self.aside = config, tables, results, aside
         self.stale: dict[str, set[tuple[str, ...]]] = {}
         for job in jobs:
             self.stale.setdefault(job.rule, set()).add(tuple(job.wildcards.values()))
@@ -74,7 +77,6 @@ class Shards:
             self.chunks.setdefault(int(row["class_id"]) // config["classes_per_chunk"], []).append(row)
         backgrounds = {row["background"]: row for row in tables.backgrounds}
         self.grid = [(split, backgrounds[name], chunk) for split, _, name, chunk in shard_grid(config, tables)]
-        self._prepared: dict[str, pd.DataFrame] = {}
         self._prompts: PromptSettings | None = None
 
     def path(self, stage: str, split: str, background: str, chunk: int) -> Path:
@@ -101,17 +103,34 @@ class Shards:
         )
         ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
         exemplars, templates = self._exemplars(chunk), self._templates(background["background"])
-        table = plan_shard(plan, self.chunks[chunk], exemplars, templates, ranges, self._prompts)
+        tables = pd.read_parquet(exemplars.with_suffix(".parquet")), pd.read_parquet(templates.with_suffix(".parquet"))
+        table = plan_shard(plan, self.chunks[chunk], *tables, ranges, self._prompts)
         return table.assign(size=guides["size"])
 
-    def _exemplars(self, chunk: int) -> pd.DataFrame:
-        made = self.results / "foregrounds" / f"{chunk}.parquet"
+    def compose(self, planned: pd.DataFrame, background: dict[str, str], chunk: int, most: int) -> pd.DataFrame:
+        """Paste the first guides of those that nobody has made yet, for their digests alone."""
+        rows = planned[(planned["guide_digest"] == "") & (planned["status"] == "ok")].head(most)
+        if rows.empty:
+            return planned
+        exemplars, templates = self._exemplars(chunk), self._templates(background["background"])
+        with TarReader(exemplars) as ours, TarReader(templates) as theirs:
+            tables = [pd.read_parquet(tar.with_suffix(".parquet")) for tar in (exemplars, templates)]
+            material = Material(tables[0], ours, tables[1], theirs)
+            label = f"{rows['split'].iloc[0]}/{background['background']}"
+            guides = paste_guides(rows, material, self.config["guides"]["size"], label)
+            digests = {position: image_digest(guide) for position, guide in guides}
+        found = pd.Series(digests, dtype=object).reindex(planned.index).fillna(planned["guide_digest"])
+        return planned.assign(guide_digest=found)
+
+    def _exemplars(self, chunk: int) -> Path:
+        """The tar of a chunk's exemplars, its manifest beside it: the run's own, or one made aside."""
         if (str(chunk),) not in self.stale.get("prepare_foregrounds", set()):
-            return pd.read_parquet(made)
-        if str(made) not in self._prepared:
+            return self.results / "foregrounds" / f"{chunk}.tar"
+        made = self.aside / "foregrounds" / f"{chunk}.tar"
+        if not made.exists():
             ids = {row["class_id"] for row in self.chunks[chunk]}
             rows, settings = [r for r in self.tables.exemplars if r["class_id"] in ids], self.config["foregrounds"]
-            self._prepared[str(made)], _ = prepare_exemplars(
+            prepared = prepare_exemplars(
                 rows,
                 settings["max_side"],
                 settings["min_side"],
@@ -119,13 +138,15 @@ class Shards:
                 settings["val_fraction"],
                 self.config["seed"],
             )
-        return self._prepared[str(made)]
+            write_shard(made, *prepared)
+        return made
 
-    def _templates(self, background: str) -> pd.DataFrame:
-        made = self.results / "backgrounds" / f"{background}.parquet"
+    def _templates(self, background: str) -> Path:
+        """The tar of a background's templates, its manifest beside it: the run's own, or one made aside."""
         if (background,) not in self.stale.get("prepare_backgrounds", set()):
-            return pd.read_parquet(made)
-        if str(made) not in self._prepared:
+            return self.results / "backgrounds" / f"{background}.tar"
+        made = self.aside / "backgrounds" / f"{background}.tar"
+        if not made.exists():
             settings = self.config["backgrounds"]
             views = ViewSettings(
                 settings["train_views"],
@@ -135,8 +156,8 @@ class Shards:
                 settings["size"],
             )
             rows = [row for row in self.tables.templates if row["background"] == background]
-            self._prepared[str(made)], _ = prepare_templates(rows, views)
-        return self._prepared[str(made)]
+            write_shard(made, *prepare_templates(rows, views))
+        return made
 
 
 def read_all(stage: Path) -> pd.DataFrame:
@@ -154,7 +175,12 @@ def main(args: argparse.Namespace) -> None:
             "the pictures of this data set are not fetched yet, so nothing can be said of single images",
             "run the first stages: snakemake --cores 2 guides; without results, all images are to make",
         )
-    shards = Shards(config, load_tables(config), args.results, jobs)
+    with tempfile.TemporaryDirectory() as aside:
+        _tell(args, config, jobs, Shards(config, load_tables(config), args.results, Path(aside), jobs))
+
+
+def _tell(args: argparse.Namespace, config: dict, jobs: list[Job], shards: Shards) -> None:
+    """Judge every sample and print the plan."""
     settings = {name: config["generator"][name] for name in ("scheduler", "steps", "strength", "guidance", "dtype")}
     settings["size"] = config["guides"]["size"]
     digest = model_digest(config["generator"]["model"])
@@ -162,7 +188,7 @@ def main(args: argparse.Namespace) -> None:
     images, guides = (read_all(args.results / stage) for stage in ("images", "guides"))
     images = images.drop_duplicates("sample", keep="last") if len(images) else images
 
-    tables = []
+    tables, left = [], MOST_COMPOSED if store.keys() else 0
     for split, background, chunk in cli.progress(shards.grid, len(shards.grid), "shards"):
         manifest = shards.path("images", split, background["background"], chunk)
         if not shards.must_run(split, background["background"], chunk):
@@ -171,6 +197,9 @@ def main(args: argparse.Namespace) -> None:
             tables.append(kept.assign(action=action).drop(columns="status"))
             continue
         planned = find_guides(shards.plan(split, background, chunk), guides)
+        unknown = int((planned["guide_digest"] == "").sum())
+        planned = shards.compose(planned, background, chunk, left)
+        left -= unknown - int((planned["guide_digest"] == "").sum())
         tables.append(judge_samples(planned, images, store.keys(), digest, settings))
     table = pd.concat(tables, ignore_index=True)
     old = (
@@ -180,6 +209,11 @@ def main(args: argparse.Namespace) -> None:
     if args.output:
         write_table(args.output, table)
     print_plan(table, dropped, jobs, args.why)
+    unknown = int(((table["action"] == "make") & (table["recipe"] == "")).sum())
+    if unknown and store.keys():
+        print(
+            f"of those to make, {unknown} have guides that were not made for this plan; the store may have some of them"
+        )
     print_costs(table, dropped, images, store, config, args.results)
 
 

@@ -1,6 +1,6 @@
 """The samples of a shard and their guides: every choice from the sample's identity, one row for each planned image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,9 +162,32 @@ def compose_shard(
         One row per planned sample, usable or not, and the guides as members of the shard.
     """
     table = plan_shard(plan, classes, material.exemplars, material.templates, ranges, prompts)
+    digests, members = {}, []
+    for position, guide in paste_guides(table, material, size, f"{plan.split}/{plan.background}"):
+        digests[position] = image_digest(guide)
+        members.append((f"{table.at[position, 'sample']}.png", encode_png(guide)))
+    table.loc[list(digests), "guide_digest"] = pd.Series(digests, dtype=object)
+    table.loc[list(digests), "member"] = table["sample"] + ".png"
+    return table.assign(size=size), members
+
+
+def paste_guides(
+    planned: pd.DataFrame, material: Material, size: int, label: str
+) -> Iterator[tuple[Hashable, Image.Image]]:
+    """Paste the guides of planned samples, of those that are usable.
+
+    Args:
+        planned: rows of ``plan_shard``.
+        material: where their exemplars and templates lie.
+        size: side of a guide in pixels.
+        label: of the progress bar.
+
+    Yields:
+        The position of a row in the table's index, and its guide.
+    """
     exemplar_member = dict(zip(material.exemplars["exemplar"], material.exemplars["member"], strict=True))
     template_member = dict(zip(material.templates["template"], material.templates["member"], strict=True))
-    usable = table[table["status"] == "ok"]
+    usable = planned[planned["status"] == "ok"]
     pictures: dict[tuple[str, str], Image.Image] = {}
 
     def picture(kind: str, tar: TarReader, member: str) -> Image.Image:
@@ -174,17 +197,14 @@ def compose_shard(
             pictures[kind, member] = decode_png(tar.read(member))
         return pictures[kind, member]
 
-    digests, members = {}, []
     rows = zip(usable.index, usable.to_dict("records"), strict=True)
-    for position, row in cli.progress(rows, len(usable), "guides", f"{plan.split}/{plan.background}"):
-        guide = paste(
-            picture("exemplar", material.exemplar_tar, exemplar_member[row["exemplar"]]),
-            picture("template", material.template_tar, template_member[row["template"]]),
-            Placement(row["scale"], row["flip"], row["x"], row["y"]),
-            size,
+    for position, row in cli.progress(rows, len(usable), "guides", label):
+        yield (
+            position,
+            paste(
+                picture("exemplar", material.exemplar_tar, exemplar_member[row["exemplar"]]),
+                picture("template", material.template_tar, template_member[row["template"]]),
+                Placement(row["scale"], row["flip"], row["x"], row["y"]),
+                size,
+            ),
         )
-        digests[position] = image_digest(guide)
-        members.append((f"{row['sample']}.png", encode_png(guide)))
-    table.loc[usable.index, "guide_digest"] = pd.Series(digests, dtype=object)
-    table.loc[usable.index, "member"] = usable["sample"] + ".png"
-    return table.assign(size=size), members

@@ -396,6 +396,21 @@ def test_an_edit_of_the_generating_code_runs_its_jobs_and_makes_no_image(
 
 
 @pytest.mark.slow
+def test_a_change_that_is_taken_back_makes_no_image(run: Path, before: dict[str, str], tmp_path: Path) -> None:
+    folder = copy_of(run, tmp_path / "run")
+    config, template = folder / "project/config.yaml", folder / "project/assets/grass5.jpg"
+    was = template.read_bytes()
+    replace_template(folder)
+    assert snakemake(folder, config, "images").returncode == 0
+    template.write_bytes(was)
+    told = script(folder, "plan", "--configfile", str(config)).stdout
+    assert re.search(r"^all +\d+ +[1-9]\d* +0 ", told, re.MULTILINE), told  # keep, reuse, make
+    done = snakemake(folder, config, "images")
+    assert images_made(done.stdout + done.stderr) == 0
+    assert in_shards(folder, set(before)) == before
+
+
+@pytest.mark.slow
 def test_an_added_objective_trains_its_encoders_alone(run: Path, tmp_path: Path) -> None:
     folder = copy_of(run, tmp_path / "run")
     config = folder / "project/config.yaml"

@@ -71,14 +71,17 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(run: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_a_clear_error_and_the_run_goes_on_after_room_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "room"), [("guides", "700k"), ("images", "1500k")])
+def test_a_full_disk_is_a_clear_error_and_the_run_goes_on_after_room_is_made(
+    tmp_path: Path, target: str, room: str
+) -> None:
     """On a small file system of its own, inside a mount namespace, for which one needs no privileges."""
     make_tiny_project(tmp_path / "project", Path("project"))
     disk = tmp_path / "disk"
     disk.mkdir()
-    command = shlex.join(snakemake_command(disk, disk / "project/config.yaml", "guides"))
+    command = shlex.join(snakemake_command(disk, disk / "project/config.yaml", target))
     steps = f"""
-        mount -t tmpfs -o size=700k tmpfs {disk}
+        mount -t tmpfs -o size={room} tmpfs {disk}
         cp -r {tmp_path}/project {disk}/
         {command} >{tmp_path}/first.log 2>&1 && exit 90
         find {disk}/results -name '*.part' | grep -q . && exit 91
