@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo plan test test-slow bench lint format clean
+.PHONY: help demo plan test test-slow bench browser lint format clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -32,7 +32,7 @@ plan: $(INSTALLED) ## tell what make demo would do, in images, and why
 	@python scripts/plan.py --why
 	@echo "plan: nothing was changed; make demo runs it"
 
-test: lint ## check the style and run the tests (minutes)
+test: lint browser ## check the style and run the tests (minutes)
 	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m "not slow"
 	@echo "test: all passed; what each of them checks is in tests/"
 
@@ -43,6 +43,15 @@ test-slow: $(INSTALLED) ## run the tests that take longer: every kind of change,
 bench: $(INSTALLED) ## measure how fast plans, guides and shards are, beside their targets
 	@python bench/bench.py --output results/bench.csv
 	@echo "bench: done; the figures are in results/bench.csv"
+
+browser: # the page that people annotate on is tested in the system's Chromium, which pip can't bring
+	@for program in chromium chromium-browser google-chrome chrome; do \
+		command -v "$$program" >/dev/null && exit 0; \
+	done; \
+	echo "set-up: installing Debian's Chromium, for the tests of the annotation page"; \
+	if [[ "$$(id -u)" == 0 ]]; then as=(); else as=(sudo -n); fi; \
+	"$${as[@]}" apt-get update -qq && "$${as[@]}" apt-get install --yes --quiet --no-install-recommends chromium || \
+		{ echo "Chromium is missing and could not be installed: sudo apt-get install chromium, then make test again" >&2; exit 1; }
 
 lint: $(INSTALLED) ## check style, types and rules without running anything
 	ruff check .

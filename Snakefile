@@ -30,6 +30,7 @@ include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
+include: "rules/export.smk"
 
 
 localrules:
@@ -37,10 +38,13 @@ localrules:
     guides,
     images,
     validation,
+    annotation,
     classifiers,
     encoders,
     probes,
     report,
+    dataset,
+    export,
 
 
 rule demo:
@@ -65,6 +69,11 @@ rule validation:
         "results/tables/counts.csv",
 
 
+rule annotation:
+    input:
+        "results/annotation",
+
+
 rule classifiers:
     input:
         "results/tables/classifiers.csv",
@@ -84,3 +93,13 @@ rule probes:
 rule report:
     input:
         "results/report/index.html",
+
+
+rule dataset:
+    input:
+        "results/export",
+
+
+rule export:
+    input:
+        "results/export",

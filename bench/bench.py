@@ -200,6 +200,86 @@ def packing(folder: Path) -> Iterator[Figure]:
     yield figure("shard packing", 100 * packed / generation, "%", 2.0, floor="generation of the same images")
 
 
+def exporting(folder: Path) -> Iterator[Figure]:
+    """How long it takes to export 10,000 images of 128 px in all formats, beside a bare copy of their shards."""
+    import hashlib
+    import shutil
+    from itertools import count
+
+    from PIL import Image
+
+    from d3s.export.dataset import export
+    from d3s.export.folder import export_folder
+    from d3s.imageio import encode_png
+    from d3s.manifest import build_manifest, gather
+    from d3s.shards import write_shard
+    from small import BACKGROUNDS, about_small, record_of, screens_of
+
+    rng = np.random.default_rng(0)
+    classes = [{"class_id": str(n), "name": f"c{n}", "label": f"class {n}", "definition": ""} for n in range(50)]
+    pictures = []  # some, again and again: making ten thousand would take longer than all that is measured
+    for _ in range(100):
+        coarse = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+        grain = np.asarray(coarse.resize((128, 128), Image.Resampling.BICUBIC), dtype=np.int16)
+        grain = grain + rng.integers(-4, 5, grain.shape)
+        pictures.append(encode_png(Image.fromarray(np.clip(grain, 0, 255).astype(np.uint8))))
+    tars, tables, members = [], [], 0
+    for split, per_cell in (("train", 80), ("val", 20)):
+        for row in BACKGROUNDS:
+            tar = folder / "images" / split / row["background"] / "0.tar"
+            records = [record_of(split, row["background"], one, n) for one in classes for n in range(per_cell)]
+            table = pd.DataFrame(records).assign(shard=tar.as_posix())
+            write_shard(tar, table, ((name, pictures[n % len(pictures)]) for n, name in enumerate(table["member"])))
+            members += len(table)
+            tars.append(tar)
+            tables.append(table)
+    manifest = build_manifest(gather(tables), screens_of(gather(tables)), 0)
+    megabytes = sum(tar.stat().st_size for tar in tars) / 1e6
+
+    about = about_small(classes, which="all", images_per_file=1000)
+    numbers = count()
+
+    def ours() -> None:
+        with export_folder(folder / f"export-{next(numbers)}") as made:
+            export(made, manifest, tars, about)
+
+    def bare() -> None:  # what cannot be saved: each byte is checked, and hashed and written for each format
+        bare_folder = folder / f"bare-{next(numbers)}"
+        (bare_folder / "links").mkdir(parents=True)
+        for place, tar in enumerate(tars):
+            data = tar.read_bytes()
+            hashlib.blake2b(data, digest_size=16).digest()
+            for kind in ("parquet", "tar"):
+                with open(bare_folder / f"{place}.{kind}", "wb") as file:
+                    file.write(data)
+                    hashlib.sha256(data).digest()
+                    os.fsync(file.fileno())
+        for place in range(members):
+            data = pictures[place % len(pictures)]
+            (bare_folder / f"{place}.png").write_bytes(data)
+            hashlib.sha256(data).digest()
+            (bare_folder / "links" / f"{place}.png").symlink_to(f"../{place}.png")
+
+    def copied() -> None:
+        for tar in tars:
+            shutil.copyfile(tar, folder / "0.copy")
+
+    seconds, floor = paired(ours, bare, rounds=3)
+    copy, _ = paired(copied, lambda: None, rounds=3)
+    yield figure(f"export of {members:,} images of 128 px", seconds, "s")
+    yield figure("export, shards read per second", megabytes / seconds, "MB/s")
+    yield figure(
+        "export against a copy", seconds / copy, "x", None, floor="a bare copy of the shards, not forced to disk"
+    )
+    yield figure(
+        "export against its bytes",
+        seconds / floor,
+        "x",
+        2.0,
+        floor="checking, hashing and writing as many bytes and files",
+    )
+
+
 def paired(first: Callable[[], None], second: Callable[[], None], rounds: int = 5) -> tuple[float, float]:
     """The median seconds of two functions, called by turns, after a first call that does not count."""
     times: tuple[list[float], list[float]] = ([], [])
@@ -212,7 +292,7 @@ def paired(first: Callable[[], None], second: Callable[[], None], rounds: int = 
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-BENCHMARKS = (dry_runs, no_op, composition, packing)
+BENCHMARKS = (dry_runs, no_op, composition, packing, exporting)
 
 
 def processor() -> str:

@@ -1,7 +1,8 @@
 # Report: figures from tables alone, the contact sheet, and one self-contained page.
 # Needs tables, val images and guides; yields results/figures/ and results/report/.
 
-FIGURES = ("classifiers", "probes", "leakage", "spurious", "counts")
+FIGURES = ("classifiers", "probes", "leakage", "spurious", "counts", *(("calibration",) if ANNOTATIONS else ()))
+PEOPLE = [*CALIBRATION, "results/tables/annotators.csv", "results/tables/agreement.csv"] if ANNOTATIONS else []
 JUDGE = next(row["name"] for row in TABLES.classifiers if row["role"] == "judge")
 
 
@@ -12,6 +13,7 @@ rule draw_figures:
         paired="results/tables/probes_paired.csv",
         spurious="results/tables/spurious.csv",
         counts="results/tables/counts.csv",
+        calibration=CALIBRATION,
     output:
         classifiers=report(
             "results/figures/classifiers.svg", caption="../report/classifiers.rst", category="Classifiers"
@@ -20,6 +22,11 @@ rule draw_figures:
         leakage=report("results/figures/leakage.svg", caption="../report/leakage.rst", category="Encoders"),
         spurious=report("results/figures/spurious.svg", caption="../report/spurious.rst", category="Encoders"),
         counts=report("results/figures/counts.svg", caption="../report/counts.rst", category="Data set"),
+        calibration=(
+            report("results/figures/calibration.svg", caption="../report/calibration.rst", category="Data set")
+            if ANNOTATIONS
+            else []
+        ),
     log:
         "logs/draw_figures.log",
     benchmark:
@@ -34,9 +41,10 @@ rule draw_figures:
         runtime=20,
     params:
         code=code("draw_figures"),
+        calibration=f"--calibration {CALIBRATION[0]}" if CALIBRATION else "",
     shell:
         'python "$SCRIPTS"/draw_figures.py --classifiers {input.classifiers} --probes {input.probes}'
-        " --probes-paired {input.paired} --spurious {input.spurious} --counts {input.counts}"
+        " --probes-paired {input.paired} --spurious {input.spurious} --counts {input.counts} {params.calibration}"
         " --figures {output} --log {log}"
 
 
@@ -79,6 +87,7 @@ rule build_report:
         nearest="results/tables/nearest.csv",
         figures=expand("results/figures/{figure}.svg", figure=FIGURES),
         sheet="results/report/contact_sheet.json",
+        people=PEOPLE,
         settings="results/config.json",
     output:
         report("results/report/index.html", caption="../report/index.rst", category="Report"),
@@ -97,14 +106,20 @@ rule build_report:
     params:
         code=code("build_report"),
         judge=JUDGE,
+        people=(
+            f"--calibration {CALIBRATION[0]} --annotators results/tables/annotators.csv"
+            " --agreement results/tables/agreement.csv"
+            if ANNOTATIONS
+            else ""
+        ),
         sources=f"--sources {shlex.quote(CONFIG['tables']['sources'])}" if TABLES.sources else "",
         rows=slice_digest(TABLES.sources, ("source", "package", "version", "licence", "attribution")),
     shell:
         'python "$SCRIPTS"/build_report.py --manifest {input.manifest} --counts {input.counts}'
         " --classifiers {input.classifiers} --probes {input.probes} --probes-paired {input.paired}"
         " --spurious {input.spurious} --nearest {input.nearest} --figures {input.figures}"
-        " --contact-sheet-data {input.sheet} --settings {input.settings} {params.sources} --benchmarks benchmarks"
-        " --judge {params.judge} --output {output} --log {log}"
+        " --contact-sheet-data {input.sheet} --settings {input.settings} {params.sources} {params.people}"
+        " --benchmarks benchmarks --judge {params.judge} --output {output} --log {log}"
 
 
 rule write_config:

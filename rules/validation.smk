@@ -1,6 +1,15 @@
 # Validation: what is wrong with an image, judged by machine and by people; one row per planned image, none lost.
 # Needs images and guides, the screen's weights, files of votes; yields screens per shard, the manifest and its counts.
 
+OPEN_ONLY = CONFIG["annotations"]["open_only"] and bool(ANNOTATIONS)
+GOLD_SPLITS = [split for split in SPLITS if split not in CONFIG["annotations"]["splits"]] or SPLITS
+CAMPAIGN = (
+    *("campaign", "images", "doubt_below", "per_cell", "batch_size", "gold", "repeats", "examples", "side"),
+    *("images_per_task", "votes"),
+)
+"""The settings of a campaign."""
+CALIBRATION = ["results/tables/calibration.csv"] if ANNOTATIONS else []
+"""The screens can be calibrated only where people voted."""
 JUDGING_ROWS = slice_digest(TABLES.classes, ("class_id", "name", "imagenet_indices"))
 
 
@@ -54,12 +63,14 @@ rule aggregate_annotations:
     output:
         decisions="results/validation/decisions.parquet",
         problems="results/validation/annotation_problems.csv",
+        workers="results/tables/annotators.csv",
+        agreement="results/tables/agreement.csv",
     log:
         "logs/aggregate_annotations.log",
     benchmark:
         "benchmarks/aggregate_annotations.tsv"
     conda:
-        "../envs/data.yaml"
+        "../envs/annotation.yaml"
     container:
         CONTAINERS["cpu"]
     threads: 1
@@ -68,12 +79,63 @@ rule aggregate_annotations:
         runtime=30,
     params:
         code=code("aggregate_annotations"),
+        campaign=CONFIG["annotations"]["campaign"],
+        seed=CONFIG["seed"],
         rule=CONFIG["annotations"]["rule"],
         votes=CONFIG["annotations"]["votes"],
+        min_gold_accuracy=CONFIG["annotations"]["min_gold_accuracy"],
+        min_gold=CONFIG["annotations"]["min_gold"],
     shell:
         'python "$SCRIPTS"/aggregate_annotations.py --annotations {input.annotations:q} --images {input.images_tars}'
-        " --rule {params.rule} --votes {params.votes} --output {output.decisions} --problems {output.problems}"
-        " --log {log}"
+        " --campaign {params.campaign} --seed {params.seed} --rule {params.rule} --votes {params.votes}"
+        " --min-gold-accuracy {params.min_gold_accuracy} --min-gold {params.min_gold} --output {output.decisions}"
+        " --problems {output.problems} --workers {output.workers} --agreement {output.agreement} --log {log}"
+
+
+rule build_annotation_batches:
+    input:
+        images=shards("images", *CONFIG["annotations"]["splits"]),
+        images_tars=ancient(shards("images", *CONFIG["annotations"]["splits"], ending="tar")),
+        screens=shards("validation/screens", *CONFIG["annotations"]["splits"], ending="parquet"),
+        # gold is made of guides: of the other split, unless both are asked about
+        guides=shards("guides", *GOLD_SPLITS),
+        guides_tars=ancient(shards("guides", *GOLD_SPLITS, ending="tar")),
+        foregrounds=expand("results/foregrounds/{chunk}.digests.json", chunk=CHUNKS),
+        foregrounds_tars=ancient(expand("results/foregrounds/{chunk}.tar", chunk=CHUNKS)),
+        decisions=["results/validation/decisions.parquet"] if OPEN_ONLY else [],
+        classes=ancient(CONFIG["tables"]["classes"]),
+        backgrounds=ancient(CONFIG["tables"]["backgrounds"]),
+    output:
+        directory("results/annotation"),
+    log:
+        "logs/build_annotation_batches.log",
+    benchmark:
+        "benchmarks/build_annotation_batches.tsv"
+    conda:
+        "../envs/annotation.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **{name: CONFIG["annotations"][name] for name in CAMPAIGN},
+        address=shlex.quote(CONFIG["annotations"]["address"]),
+        code=code("build_annotation_batches"),
+        seed=CONFIG["seed"],
+        classes=slice_digest(TABLES.classes, ("class_id", "name", "label", "definition", "imagenet_indices")),
+        backgrounds=slice_digest(TABLES.backgrounds, ("background", "phrase")),
+        decisions="--decisions results/validation/decisions.parquet" if OPEN_ONLY else "",
+    shell:
+        'python "$SCRIPTS"/build_annotation_batches.py --images {input.images_tars} --screens {input.screens}'
+        " --guides {input.guides_tars} --foregrounds {input.foregrounds_tars} {params.decisions}"
+        " --classes {input.classes:q} --classes-digest {params.classes} --backgrounds {input.backgrounds:q}"
+        " --backgrounds-digest {params.backgrounds} --campaign {params.campaign} --choice {params.images}"
+        " --doubt-below {params.doubt_below} --per-cell {params.per_cell} --batch-size {params.batch_size}"
+        " --gold {params.gold} --repeats {params.repeats} --examples {params.examples} --side {params.side}"
+        " --images-per-task {params.images_per_task} --votes {params.votes} --address {params.address}"
+        " --seed {params.seed} --output {output} --log {log}"
 
 
 rule build_manifest:
@@ -106,3 +168,32 @@ rule build_manifest:
         'python "$SCRIPTS"/build_manifest.py --images {input.images_tars} --screens {input.screens}'
         " {params.decisions} --duplicate-distance {params.duplicate_distance} --output {output.manifest} --csv {output.csv}"
         " --counts {output.counts} --log {log}"
+
+
+rule calibrate_screens:
+    input:
+        manifest="results/validation/manifest.parquet",
+    output:
+        "results/tables/calibration.csv",
+    log:
+        "logs/calibrate_screens.log",
+    benchmark:
+        "benchmarks/calibrate_screens.tsv"
+    conda:
+        "../envs/data.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code("calibrate_screens"),
+        threshold=CONFIG["screens"]["min_probability"],
+        precision=CONFIG["annotations"]["precision"],
+        bootstrap=CONFIG["classifiers"]["bootstrap"],
+        seed=CONFIG["seed"],
+    shell:
+        'python "$SCRIPTS"/calibrate_screens.py --manifest {input.manifest} --threshold {params.threshold}'
+        " --precision {params.precision} --bootstrap {params.bootstrap} --seed {params.seed} --output {output}"
+        " --log {log}"

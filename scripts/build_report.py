@@ -28,6 +28,9 @@ def parse() -> argparse.Namespace:
         "--figures", nargs="*", type=Path, default=[], help="figures (.svg or .png), named by their stem"
     )
     parser.add_argument("--contact-sheet-data", type=Path, help="JSON that draw_contact_sheet.py wrote")
+    parser.add_argument("--calibration", type=Path, help="CSV of the screen's precision and recall")
+    parser.add_argument("--annotators", type=Path, help="CSV of the people who voted, by hash")
+    parser.add_argument("--agreement", type=Path, help="CSV of Krippendorff's alpha by question")
     parser.add_argument("--settings", type=Path, help="the merged config (JSON)")
     parser.add_argument("--sources", type=Path, help="registry of sources with their licences (CSV)")
     parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help="benchmark files, or folders of them")
@@ -49,6 +52,9 @@ def main(args: argparse.Namespace) -> None:
         nearest=args.nearest,
         figures=args.figures,
         contact_sheet=args.contact_sheet_data,
+        calibration=args.calibration,
+        annotators=args.annotators,
+        agreement=args.agreement,
         settings=args.settings,
         sources=args.sources,
         benchmarks=args.benchmarks,

@@ -1,7 +1,7 @@
 """Draw the figures of the report, each from one table of results.
 
-Files are named classifiers, probes, leakage, spurious or counts, with the ending .svg or .png. A table that is missing
-or empty gives a figure that says so.
+Files are named classifiers, probes, leakage, spurious, counts or calibration, with the ending .svg or .png. A table
+that is missing or empty gives a figure that says so.
 """
 
 import argparse
@@ -23,6 +23,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--probes-paired", type=Path, help="CSV of paired differences to the erm objective")
     parser.add_argument("--spurious", type=Path, help="CSV of the spurious correlation study")
     parser.add_argument("--counts", type=Path, help="CSV of counts by status")
+    parser.add_argument("--calibration", type=Path, help="CSV of the screen's precision and recall")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--figures", nargs="+", type=Path, help="figures to draw, such as results/figures/probes.svg")
     where.add_argument("--output-dir", type=Path, help="draw all figures, as SVG, into this folder")

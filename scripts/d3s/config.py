@@ -100,7 +100,7 @@ def find_annotations(config: Mapping[str, Any]) -> list[Path]:
             f"the folder of annotations {folder} can't be read ({error.strerror})",
             "make it, or correct its path under annotations: folder:",
         ) from None
-    files = [path for path in files if path.suffix.lower() == ".json"]
+    files = [path for path in files if path.suffix.lower() in {".json", ".csv"}]
     for path in files:
         if set(path.name) & set("{}"):
             raise D3SError(f"the name of {path} holds a brace", "rename the file")

@@ -94,6 +94,7 @@ CLASSIFIER_COLUMNS = ("model", "dataset", "background", "metric", "value", "ci_l
 PROBE_COLUMNS = ("objective", "features", "target", "fitted_on", "evaluated_on", "metric", "value", "ci_low", "ci_high")
 PAIRED_COLUMNS = ("objective", "features", "target", "fitted_on", "evaluated_on", "value", "ci_low", "ci_high")
 SPURIOUS_COLUMNS = ("objective", "features", "trained_on", "tested_on", "target", "metric", "value")
+CALIBRATION_COLUMNS = ("scope", "kind", "threshold", "precision", "precision_low", "precision_high", "recall")
 COUNT_COLUMNS = ("split", "background", "class_id", "class_name", "status", "n")
 
 
@@ -402,6 +403,36 @@ def draw_spurious(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw_calibration(table: pd.DataFrame) -> Figure:
+    """Precision and recall of the screen over its threshold, as people judge it, with 95 % bands."""
+    curve = table[(table["kind"] == "curve") & (table["scope"] == "all")].sort_values("threshold")
+    if curve.empty:
+        return words_only("the table of calibration has no rows: people decided about no image")
+    figure = figure_of(3.0)
+    axes = figure.subplots()
+    looks = {"precision": (BLUE, "o", "-"), "recall": (ORANGE, "D", "--")}
+    for name, (colour, _, dashes) in looks.items():
+        axes.plot(curve["threshold"], 100 * curve[name], dashes, color=colour, linewidth=1.5, zorder=3)
+        low, high = 100 * curve[f"{name}_low"], 100 * curve[f"{name}_high"]
+        axes.fill_between(curve["threshold"], low, high, color=colour, alpha=0.18, linewidth=0)
+    places = {"in_force": ("in force", ":"), "for_precision": ("for the wanted precision", "-.")}
+    for kind, (label, dashes) in places.items():
+        own = table[(table["kind"] == kind) & (table["scope"] == "all")].dropna(subset=["threshold"])
+        for _, row in own.iterrows():
+            axes.axvline(row["threshold"], color=MUTED, linestyle=dashes, linewidth=1.1, label=label)
+            for name, (colour, marker, _) in looks.items():
+                axes.plot(row["threshold"], 100 * row[name], marker, color=colour, markersize=4.5, zorder=4)
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(0, 102)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
+    axes.set_xlabel("least probability of the own class")
+    axes.grid(axis="y")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left")
+    _legend(figure, [(name, colour, marker, True) for name, (colour, marker, _) in looks.items()])
+    return figure
+
+
 def draw_counts(table: pd.DataFrame) -> Figure:
     """Planned images by split and background, stacked by status."""
     if table.empty:
@@ -470,6 +501,7 @@ FIGURES: dict[str, tuple[str, tuple[str, ...], Callable[[pd.DataFrame], Figure]]
     "leakage": ("probes_paired", PAIRED_COLUMNS, draw_leakage),
     "spurious": ("spurious", SPURIOUS_COLUMNS, draw_spurious),
     "counts": ("counts", COUNT_COLUMNS, draw_counts),
+    "calibration": ("calibration", CALIBRATION_COLUMNS, draw_calibration),
 }
 """Figure by name: the table that it is drawn from, the columns of that, and the function that draws it."""
 

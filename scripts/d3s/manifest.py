@@ -32,7 +32,7 @@ IDENTITY = [
 """Columns taken from the manifests of the image shards."""
 SCREENS = ["brightness", "contrast", "dhash", "guide_distance", "classifier", "super_top1", "super_probability"]
 """Columns taken from the screens, beside status and reason."""
-VERDICTS = ["votes", "decision", "verified_by", "accepted", "set_complete"]
+VERDICTS = ["votes", "rule", "decision", "verified_by", "accepted", "set_complete"]
 ORDER = ["split", "shift", "class_id", "index", "revision", "background", "sample"]
 """Rows are sorted by these; near-duplicates are told in this order too: the first one stays."""
 ALIKE = ["split", "shift", "class_id", "background"]
@@ -91,11 +91,11 @@ def apply_decisions(table: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFram
 
     Args:
         table: as ``join_screens`` gives it.
-        decisions: as ``d3s.annotations.decide`` gives them.
+        decisions: as ``d3s.annotation.deciding.decide`` gives them.
 
     Returns:
-        The table with the columns votes, decision (empty where nobody voted) and verified_by: ``human`` where people
-        decided what became of the image, ``model`` where a classifier judged, else ``none``.
+        The table with the columns votes, rule and decision (empty where nobody voted) and verified_by: ``human`` where
+        people decided what became of the image, ``model`` where a classifier judged, else ``none``.
     """
     table = table.merge(decisions, on="sample", how="left", validate="one_to_one")
     decided = table["decision"].where(table["status"].isin(["ok", "off_class"]), None)
@@ -110,7 +110,8 @@ def apply_decisions(table: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFram
             f"is adult or violent (rule: {row['rule']})"
         )
     table["votes"] = table["votes"].fillna(0).astype("int64")
-    table["decision"] = table["decision"].fillna("").astype("str")
+    for name in ("rule", "decision"):
+        table[name] = table[name].fillna("").astype("str")
     return table
 
 

@@ -61,6 +61,12 @@ NEAREST = {
     "nearer_to_another_guide": "for comparison: nearer to another val exemplar's guide than to its own",
 }
 """What a measure of the table of nearest neighbours counts; those it does not know are shown by their name."""
+CALIBRATION_COLUMNS = (
+    *("scope", "name", "kind", "threshold", "n", "kept", "precision", "precision_low", "precision_high"),
+    *("recall", "recall_low", "recall_high", "held_out_precision"),
+)
+ANNOTATOR_COLUMNS = ("worker", "votes", "gold", "gold_right", "repeats_same", "seconds", "excluded", "reason")
+AGREEMENT_COLUMNS = ("question", "alpha", "ci_low", "ci_high", "images", "votes")
 DASH = "\u2013"
 
 
@@ -77,6 +83,9 @@ class Sources:
     nearest: Path | None = None
     figures: Sequence[Path] = ()
     contact_sheet: Path | None = None
+    calibration: Path | None = None
+    annotators: Path | None = None
+    agreement: Path | None = None
     settings: Path | None = None
     sources: Path | None = None
     benchmarks: Sequence[Path] = ()
@@ -488,6 +497,53 @@ def spurious_section(table: pd.DataFrame) -> dict[str, Any] | None:
     return {"lines": lines, "seeds": int(rows["seeds"].max())}
 
 
+def people_section(calibration: pd.DataFrame, annotators: pd.DataFrame, agreement: pd.DataFrame) -> dict[str, Any]:
+    """What people's votes say of the people, and of the screen."""
+    for name in ("gold_accuracy", "repeats_same", "seconds", "n", "kept", "precision_high", "recall_high"):
+        for table in (calibration, annotators):
+            if name in table:
+                table[name] = pd.to_numeric(table[name], errors="coerce")
+    screens = [
+        {
+            "scope": row["scope"] if row["kind"] == "in_force" else "wanted precision",
+            "name": words(row["name"]),
+            "threshold": DASH if pd.isna(row["threshold"]) else f"{row['threshold']:.3g}",
+            "n": whole(row["n"]),
+            "kept": whole(row["kept"]),
+            "precision": {
+                "value": percent(row["precision"]),
+                "interval": interval(row["precision_low"], row["precision_high"]),
+            },
+            "recall": {"value": percent(row["recall"]), "interval": interval(row["recall_low"], row["recall_high"])},
+            "held_out": percent(row["held_out_precision"]) if row["kind"] == "for_precision" else "",
+        }
+        for row in calibration.to_dict("records")
+        if row["kind"] != "curve"
+    ]
+    people = [
+        {
+            "worker": row["worker"],
+            "votes": whole(row["votes"]),
+            "gold": f"{whole(row['gold_right'])} of {whole(row['gold'])}",
+            "same": percent(row["repeats_same"], 0),
+            "seconds": DASH if pd.isna(row["seconds"]) else f"{row['seconds']:.1f} s",
+            "excluded": "" if str(row["excluded"]) != "True" else str(row["reason"]),
+        }
+        for row in annotators.to_dict("records")
+    ]
+    alphas = [
+        {
+            "question": row["question"],
+            "alpha": DASH if pd.isna(row["alpha"]) else f"{row['alpha']:.2f}",
+            "interval": "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.2f} to {row['ci_high']:.2f}",
+            "images": whole(row["images"]),
+            "votes": whole(row["votes"]),
+        }
+        for row in agreement.to_dict("records")
+    ]
+    return {"screens": screens, "people": people[:60], "more_people": len(people) - 60, "alphas": alphas}
+
+
 def nearest_rows(path: Path | None) -> list[dict[str, str]]:
     """The check of nearest neighbours as rows of the page."""
     rows = []
@@ -608,6 +664,11 @@ def render(given: Sources, template: str | Path = TEMPLATE) -> str:
         probes=probe_section(probes, paired),
         spurious=spurious_section(figures.load_table(given.spurious, figures.SPURIOUS_COLUMNS)),
         nearest=nearest_rows(given.nearest),
+        people=people_section(
+            figures.load_table(given.calibration, CALIBRATION_COLUMNS),
+            figures.load_table(given.annotators, ANNOTATOR_COLUMNS),
+            figures.load_table(given.agreement, AGREEMENT_COLUMNS),
+        ),
         figures=embed_figures(given.figures),
         time=time_section(jobs) if len(jobs) else None,
         settings=read_settings(given.settings),

@@ -138,12 +138,12 @@ def test_classes_and_backgrounds_without_pictures_are_named(
         load_tables(config)
 
 
-def test_annotations_are_the_json_files_of_the_folder(tmp_path: Path) -> None:
-    for name in ("b's.json", "a.JSON", "notes.txt", ".hidden.json"):
+def test_annotations_are_the_json_and_csv_files_of_the_folder(tmp_path: Path) -> None:
+    for name in ("b's.json", "a.JSON", "mturk.csv", "notes.txt", ".hidden.json"):
         (tmp_path / name).touch()
     (tmp_path / "folder.json").mkdir()
     found = find_annotations({"annotations": {"folder": str(tmp_path)}})
-    assert [path.name for path in found] == ["a.JSON", "b's.json"]
+    assert [path.name for path in found] == ["a.JSON", "b's.json", "mturk.csv"]
 
 
 def test_only_the_usual_folder_of_annotations_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

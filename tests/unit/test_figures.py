@@ -43,12 +43,19 @@ def tables() -> dict[str, pd.DataFrame]:
         for split in ("train", "val")
         for status in ("ok", "blank")
     ]
+    calibration = [
+        {"scope": "all", "name": "all", "kind": kind, "threshold": threshold, "n": 40, "kept": 30}
+        | {"precision": 0.9, "precision_low": 0.8, "precision_high": 0.95}
+        | {"recall": 1 - threshold, "recall_low": 0.0, "recall_high": 1.0, "held_out_precision": 0.85}
+        for kind, threshold in (("in_force", 0.1), ("for_precision", 0.4), ("curve", 0.0), ("curve", 1.0))
+    ]
     return {
         "classifiers": pd.DataFrame(classifiers),
         "probes": probe_rows(),
         "leakage": probe_rows(("mean",)).assign(value=-0.1, ci_low=-0.2, ci_high=0.0),
         "spurious": pd.DataFrame(spurious),
         "counts": pd.DataFrame(counts),
+        "calibration": pd.DataFrame(calibration),
     }
 
 

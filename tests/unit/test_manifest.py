@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 import build_manifest as script
-from d3s.annotations import decide, read_votes
+from d3s.annotation.deciding import decide
+from d3s.annotation.reading import read_votes
 from d3s.errors import D3SError
 from d3s.manifest import IDENTITY, SCREENS, build_manifest, count_statuses
 from d3s.screening import DTYPES
@@ -153,7 +154,7 @@ def test_what_people_accepted_is_no_near_duplicate_of_what_they_did_not_see() ->
 
 
 def test_a_table_without_decisions_changes_nothing(tmp_path: Path) -> None:
-    write_table(tmp_path / "decisions.parquet", decide(read_votes([], {}).table, "veto", 5))
+    write_table(tmp_path / "decisions.parquet", decide(read_votes([], {}, "d3s", "").table, "veto", 5))
     nothing = pd.read_parquet(tmp_path / "decisions.parquet")
     alone = build_manifest(images(), screens(images()), 2)
     pd.testing.assert_frame_equal(build_manifest(images(), screens(images()), 2, nothing), alone)

@@ -57,6 +57,9 @@ def sources_in(folder: Path) -> Sources:
         sources=folder / "sources.csv",
         figures=[folder / f"{name}.svg" for name in FIGURES],
         contact_sheet=folder / "sheet.json",
+        calibration=folder / "calibration.csv",
+        annotators=folder / "annotators.csv",
+        agreement=folder / "agreement.csv",
         settings=folder / "settings.json",
         benchmarks=[folder / "benchmarks"],
     )
@@ -123,7 +126,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         | {"target": "foreground", "metric": "top1", "value": value, "n": 24}
         for tested_on, value in (("cor", 0.95), ("anticorr", 0.35))
     ]
+    calibration = [
+        {"scope": scope, "name": name, "kind": kind, "threshold": 0.1, "n": 40, "accepted": 30, "kept": 33}
+        | {"precision": 0.9, "precision_low": 0.8, "precision_high": 0.95, "recall": 0.7, "recall_low": 0.6}
+        | {"recall_high": 0.8, "held_out_precision": 0.87 if kind == "for_precision" else ""}
+        for scope, name, kind in (
+            ("all", "all", "in_force"),
+            ("class", HOSTILE, "in_force"),
+            ("all", "all", "for_precision"),
+            ("all", "all", "curve"),
+        )
+    ]
+    person = {"worker": "0a1b2c", "votes": 40, "gold": 6, "gold_right": 2, "repeats_same": 0.75, "seconds": 3.2}
+    agreement = [{"question": "object", "alpha": 0.61, "ci_low": 0.5, "ci_high": 0.7, "images": 40, "votes": 200}]
     tables = {
+        "calibration": write_csv(tmp_path / "calibration.csv", calibration),
+        "annotators": write_csv(tmp_path / "annotators.csv", [person | {"excluded": True, "reason": HOSTILE}]),
+        "agreement": write_csv(tmp_path / "agreement.csv", agreement),
         "counts": write_csv(tmp_path / "counts.csv", counts),
         "classifiers": write_csv(tmp_path / "classifiers.csv", classifiers),
         "probes": write_csv(tmp_path / "probes.csv", probes),
@@ -188,6 +207,9 @@ def test_the_page_says_its_numbers(given: Sources) -> None:
         "\u221260.0",
         "25.0 %",
         "1 of 3 classes are shown",
+        "object 0.61 0.50 to 0.70 40 200",
+        "0a1b2c 40 2 of 6 75 % 3.2 s",
+        "wanted precision all 0.1 40 33 90.0 % 80.0 to 95.0 70.0 % 60.0 to 80.0 87.0 %",
     ):
         assert said.replace(" ", "") in text, said
 

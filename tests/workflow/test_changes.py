@@ -169,7 +169,7 @@ def add_annotations(folder: Path) -> None:
         {"sample": row.sample, "recipe": row.recipe, "object": answer, "unsafe": "no"}
         for row, answer in zip(manifest[manifest["split"] == "val"].itertuples(), ("yes", "no"), strict=False)
     ]
-    content = {"format": "d3s-annotations", "version": 1, "worker": "ann", "votes": votes}
+    content = {"format": "d3s-annotations", "version": 2, "campaign": "d3s", "worker": "ann", "votes": votes}
     write_json(folder / "annotations" / "ann's first.json", content)
 
 
@@ -198,9 +198,11 @@ CHANGES = {
     "the chunk size": Change(
         edit_config(classes_per_chunk=1), {"prepare_foregrounds": 2} | shards(8) | AFTER_VAL | CONFIG_FILE, 0
     ),
-    "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | CONFIG_FILE, None),
+    "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | CONFIG_FILE, 32),
     "the strength": Change(edit_config(generator__strength=0.75), shards(4, 0) | AFTER_VAL | CONFIG_FILE, 32),
-    "one annotation file added": Change(add_annotations, {"aggregate_annotations": 1} | AFTER_MANIFEST),
+    "one annotation file added": Change(
+        add_annotations, {"aggregate_annotations": 1, "calibrate_screens": 1} | AFTER_MANIFEST
+    ),
     "the model's weights": Change(change_weights, shards(4, 0) | AFTER_VAL, 32),
 }
 
@@ -215,7 +217,7 @@ def jobs_of(output: str) -> dict[str, int]:
     """The jobs by rule, from Snakemake's table of them; targets that only collect are left out."""
     found = re.search(r"^job +count\n-+ +-+\n(.*?)\ntotal", output, re.MULTILINE | re.DOTALL)
     counts = dict(line.split() for line in found[1].splitlines()) if found else {}
-    return {rule: int(count) for rule, count in counts.items() if rule not in {"demo", "images"}}
+    return {rule: int(count) for rule, count in counts.items() if rule not in {"demo", "images", "annotation"}}
 
 
 def images_made(output: str) -> int:
