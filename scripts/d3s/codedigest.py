@@ -125,33 +125,41 @@ def _parse(source: bytes) -> tuple[str, tuple[Import, ...], tuple[str, ...]]:
             imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _FILE_NAME.fullmatch(node.value):
             texts.add(node.value)
-    canonical = "".join(_canonical(tree)).encode("utf-8", errors="surrogatepass")
+    text: list[str] = []
+    _canonical(tree, text)
+    canonical = "".join(text).encode("utf-8", errors="surrogatepass")
     return _hash(canonical), tuple(imports), tuple(sorted(texts))
 
 
-def _canonical(node: object) -> Iterator[str]:
-    """A syntax tree as text, without positions, bare texts (documentation) and empty fields.
+_UNSAID = frozenset({"ctx", "kind", "type_comment"})
+"""Fields of a syntax tree that change nothing that the code does."""
 
-    ``ast.dump`` would do, but its text changes between versions of Python, which would rerun everything.
+
+def _canonical(node: object, out: list[str]) -> None:
+    """Append a syntax tree as text, without positions, bare texts (documentation) and empty fields.
+
+    ``ast.dump`` would do, but its text changes between versions of Python, which would rerun everything. Plain appends,
+    since the Snakefile does this each time it is parsed and generators took twice the time.
     """
     if isinstance(node, ast.AST):
-        yield f"{type(node).__name__}("
-        for field, value in ast.iter_fields(node):
-            if value is None or value == [] or field in ("ctx", "kind", "type_comment"):
+        out.append(f"{type(node).__name__}(")
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if value is None or value == [] or field in _UNSAID:
                 continue
-            yield f"{field}="
-            yield from _canonical(value)
-            yield ","
-        yield ")"
+            out.append(f"{field}=")
+            _canonical(value, out)
+            out.append(",")
+        out.append(")")
     elif isinstance(node, list):
-        yield "["
+        out.append("[")
         for item in node:
             if not _is_documentation(item):
-                yield from _canonical(item)
-                yield ","
-        yield "]"
+                _canonical(item, out)
+                out.append(",")
+        out.append("]")
     else:
-        yield f"{type(node).__name__}:{node!r}"
+        out.append(f"{type(node).__name__}:{node!r}")
 
 
 def _is_documentation(node: object) -> bool:

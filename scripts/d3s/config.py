@@ -4,6 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ MOST_PER_SHARD = 3_400
 SCHEMA_FILE = Path(__file__).with_name("config_schema.yaml")
 
 
+@cache
 def load_schema() -> dict[str, Any]:
-    """The config's schema, as a mapping."""
+    """The config's schema, as a mapping that nobody changes; read once, since YAML is slow to read."""
     schema: dict[str, Any] = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
     return schema
 
