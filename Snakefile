@@ -29,8 +29,8 @@ include: "rules/validation.smk"
 include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
+include: "rules/dataset.smk"
 include: "rules/report.smk"
-include: "rules/export.smk"
 
 
 localrules:
@@ -42,9 +42,8 @@ localrules:
     classifiers,
     encoders,
     probes,
-    report,
     dataset,
-    export,
+    report,
 
 
 rule demo:
@@ -90,16 +89,11 @@ rule probes:
         "results/tables/spurious.csv",
 
 
+rule dataset:
+    input:
+        "results/dataset",
+
+
 rule report:
     input:
         "results/report/index.html",
-
-
-rule dataset:
-    input:
-        "results/export",
-
-
-rule export:
-    input:
-        "results/export",

@@ -115,6 +115,11 @@ def points_interval(low: float, high: float) -> str:
     return f"{points(low)} to {points(high)}" if math.isfinite(low) and math.isfinite(high) else ""
 
 
+def hundredths(value: float) -> str:
+    """A number with two digits, and no minus before a zero; a dash where there is none."""
+    return DASH if pd.isna(value) else f"{round(value, 2) + 0.0:.2f}".replace("-", "\u2212")
+
+
 def whole(value: float) -> str:
     """A count as text, with thousands set apart; a dash where there is none."""
     return DASH if pd.isna(value) else f"{int(value):,}"
@@ -534,8 +539,10 @@ def people_section(calibration: pd.DataFrame, annotators: pd.DataFrame, agreemen
     alphas = [
         {
             "question": row["question"],
-            "alpha": DASH if pd.isna(row["alpha"]) else f"{row['alpha']:.2f}",
-            "interval": "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.2f} to {row['ci_high']:.2f}",
+            "alpha": hundredths(row["alpha"]),
+            "interval": ""
+            if pd.isna(row["ci_low"])
+            else f"{hundredths(row['ci_low'])} to {hundredths(row['ci_high'])}",
             "images": whole(row["images"]),
             "votes": whole(row["votes"]),
         }

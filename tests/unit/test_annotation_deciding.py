@@ -1,10 +1,10 @@
 """How votes decide, and that the model of Dawid and Skene finds what spammers and adversaries hide."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from d3s.annotation.deciding import RULES, dawid_skene, decide
+from voting import right_decisions, simulate_votes
 
 
 def ballot(answers: str, unsafe: str = "") -> pd.DataFrame:
@@ -44,32 +44,9 @@ def test_one_opinion_needs_no_model(answers: str, expected: str) -> None:
     assert decide(ballot(answers), "dawid_skene", wanted=5)["decision"].tolist() == [expected]
 
 
-def simulate(images: int, seed: int) -> tuple[pd.DataFrame, pd.Series]:
-    """Votes of 40 people, 5 for each image: 22 good ones, 6 who say yes to all, 6 who guess, 6 who say the contrary.
-
-    Returns:
-        The votes, and by sample whether the object is there.
-    """
-    rng = np.random.default_rng(seed)
-    kinds = np.array(["good"] * 22 + ["yes"] * 6 + ["guess"] * 6 + ["contrary"] * 6)
-    truth = pd.Series(rng.random(images) < 0.7, index=[f"val-{n:04d}" for n in range(images)])
-    rows = []
-    for sample, there in truth.items():
-        for person in rng.choice(len(kinds), 5, replace=False):
-            right = {"good": 0.9, "yes": float(there), "guess": 0.5, "contrary": 0.15}[kinds[person]]
-            said = there == (rng.random() < right)
-            rows.append((sample, f"w{person:02d}", "yes" if said else "no", "no", None))
-    return pd.DataFrame(rows, columns=["sample", "worker", "object", "unsafe", "background"]), truth
-
-
-def accuracy(votes: pd.DataFrame, truth: pd.Series, rule: str) -> float:
-    accepted = decide(votes, rule, wanted=5).set_index("sample")["decision"] == "accepted"
-    return float((accepted.reindex(truth.index) == truth).mean())
-
-
 def test_dawid_and_skene_find_the_truth_better_than_counting() -> None:
-    votes, truth = simulate(2000, seed=0)
-    found = {rule: accuracy(votes, truth, rule) for rule in RULES}
+    votes, truth = simulate_votes(2000, people=40, seed=0)
+    found = {rule: right_decisions(votes, truth, rule) for rule in RULES}
     print(pd.Series(found, name="right decisions of 2,000 images").to_string())  # the table; shown by pytest -s
     assert found["dawid_skene"] > found["majority"] + 0.05
     assert found["majority"] > found["veto"] + 0.05
@@ -77,9 +54,9 @@ def test_dawid_and_skene_find_the_truth_better_than_counting() -> None:
 
 
 def test_those_who_are_unsure_abstain() -> None:
-    votes, _ = simulate(200, seed=1)
-    votes.loc[votes["sample"] == "val-0000", "object"] = "unsure"
+    votes, _ = simulate_votes(200, people=40, seed=1)
+    votes.loc[votes["sample"] == "val-00000", "object"] = "unsure"
     found = dawid_skene(votes, "object", "yes")
-    assert "val-0000" not in found.index
+    assert "val-00000" not in found.index
     assert found.between(0, 1).all()
     assert len(found) == 199

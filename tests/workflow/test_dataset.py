@@ -20,10 +20,10 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished run with its export."""
-    folder = tmp_path_factory.mktemp("export") / "run"
+    folder = tmp_path_factory.mktemp("dataset") / "run"
     shutil.copytree(run, folder, symlinks=True)
     done = export(folder)
-    assert done == {"export_dataset": 1, "export": 1}
+    assert done == {"export_dataset": 1, "dataset": 1}
     return folder
 
 
@@ -34,7 +34,7 @@ def export(folder: Path, **changes: dict[str, object]) -> dict[str, int]:
         config[section] = config.get(section, {}) | values
     path = folder / "project" / "changed.yaml"
     path.write_text(yaml.safe_dump(config))
-    done = snakemake(folder, path, "export")
+    done = snakemake(folder, path, "dataset")
     assert done.returncode == 0, done.stderr[-3000:]
     table = re.search(r"^job +count\n-+  -+\n(.*?)^total", done.stderr, re.MULTILINE | re.DOTALL)
     jobs = [line.split() for line in table[1].splitlines()] if table else []
@@ -43,7 +43,7 @@ def export(folder: Path, **changes: dict[str, object]) -> dict[str, int]:
 
 def test_it_opens_with_the_pixels_of_the_shards(exported: Path, tmp_path: Path) -> None:
     manifest = pd.read_parquet(exported / "results/validation/manifest.parquet").set_index("sample")
-    data = datasets.load_dataset(str(exported / "results/export"), cache_dir=str(tmp_path))
+    data = datasets.load_dataset(str(exported / "results/dataset"), cache_dir=str(tmp_path))
     assert {split: len(rows) for split, rows in data.items()} == manifest[manifest["accepted"]][
         "split"
     ].value_counts().to_dict()
@@ -62,7 +62,7 @@ def test_settings_of_other_stages_export_nothing_again(exported: Path) -> None:
 
 
 def test_a_new_title_exports_again_and_makes_nothing_else(exported: Path) -> None:
-    assert export(exported, export={"title": HOSTILE}) == {"export_dataset": 1, "export": 1}
-    card = (exported / "results/export/README.md").read_text()
+    assert export(exported, export={"title": HOSTILE}) == {"export_dataset": 1, "dataset": 1}
+    card = (exported / "results/dataset/README.md").read_text()
     assert "# &lt;/script&gt;&lt;img src=x" in card
     assert [path.name for path in (exported / "results").glob(".export*")] == []

@@ -1,5 +1,5 @@
-# Export: the data set in the formats that other software opens, with its card and checksums.
-# Needs the manifest, images and the tables of what they show; yields results/export/.
+# Dataset: the data set in the formats that other software opens, with its card and checksums.
+# Needs the manifest, images and the tables of what they show; yields results/dataset/.
 
 EXPORT_SLICES = {
     "classes": ("class_id", "name", "label", "definition"),
@@ -30,7 +30,7 @@ rule export_dataset:
         # small, so that it is compared by its contents: it may state the model's licence
         model_card=[card for card in [f"{MODEL}/README.md"] if Path(card).exists()],
     output:
-        directory("results/export"),
+        directory("results/dataset"),
     log:
         "logs/export_dataset.log",
     benchmark:
