@@ -23,7 +23,7 @@ try:
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
     MODEL = CONFIG["generator"]["model"]
     MODEL_DIGEST = model_digest(MODEL)
-    TOKENIZER_DIGEST = model_digest(MODEL, "tokenizer/")
+    TOKENIZER_DIGEST = model_digest(MODEL, "tokenizer")
 except D3SError as error:
     raise WorkflowError(str(error)) from None
 

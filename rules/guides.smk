@@ -40,6 +40,7 @@ rule compose_guides:
         y=CONFIG["guides"]["y"],
         prompt=lambda wildcards: CONFIG["prompts"]["template"],  # a function, since its braces are not wildcards
         negative=lambda wildcards: CONFIG["prompts"]["negative"],
+        masks="yes" if CONFIG["generator"]["mode"] == "inpainting" else "no",
         model=MODEL,
         tokenizer=TOKENIZER_DIGEST,
         on_bad_input=CONFIG["on_bad_input"],
@@ -50,4 +51,4 @@ rule compose_guides:
         " --phrase {params.phrase:q} --revision {params.revision} --count {params.per_class} --seed {params.seed}"
         " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"
         " --prompt {params.prompt:q} --negative-prompt={params.negative:q} --model {params.model:q}"
-        " --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"
+        " --masks {params.masks} --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

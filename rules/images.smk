@@ -3,6 +3,9 @@
 # in the store (an undeclared folder), so that a job that runs again makes only what its recipes did not make before.
 
 
+SCHEDULER_OPTIONS = json.dumps(CONFIG["generator"]["scheduler_options"], sort_keys=True)
+
+
 rule generate_images:
     input:
         guides="results/guides/{split}/{shift}/{background}/{chunk}.digests.json",
@@ -28,7 +31,9 @@ rule generate_images:
         code=code("generate_images"),
         model=MODEL,
         model_digest=MODEL_DIGEST,
+        mode=CONFIG["generator"]["mode"],
         scheduler=CONFIG["generator"]["scheduler"],
+        options=lambda wildcards: SCHEDULER_OPTIONS,  # a function, since its braces are no wildcards
         steps=CONFIG["generator"]["steps"],
         strength=CONFIG["generator"]["strength"],
         guidance=CONFIG["generator"]["guidance"],
@@ -36,7 +41,8 @@ rule generate_images:
         dtype=CONFIG["generator"]["dtype"],
     shell:
         'python "$SCRIPTS"/generate_images.py --guides {input.guides_tar} --model {params.model:q}'
-        " --model-digest {params.model_digest} --scheduler {params.scheduler} --steps {params.steps}"
+        " --model-digest {params.model_digest} --mode {params.mode} --scheduler {params.scheduler}"
+        " --scheduler-options {params.options:q} --steps {params.steps}"
         " --strength {params.strength} --guidance {params.guidance} --size {params.size} --dtype {params.dtype}"
         f" --batch-size {CONFIG['generator']['batch_size']} --device {CONFIG['generator']['device']}"
         f" --threads {CONFIG['generator']['threads']} --store {STORE}"

@@ -39,6 +39,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--prompt", required=True, help="template with {class}, {definition}, {background}")
     parser.add_argument("--negative-prompt", default="")
     parser.add_argument("--model", type=Path, required=True, help="model whose tokenizer limits the prompt")
+    parser.add_argument(
+        "--masks", choices=("yes", "no"), default="no", help="also the exemplars' masks, for inpainting"
+    )
     parser.add_argument("--on-bad-input", choices=("keep", "fail"), default="keep")
     parser.add_argument("--output", type=Path, required=True, help="the shard's tar")
     return parser.parse_args()
@@ -64,6 +67,7 @@ def main(args: argparse.Namespace) -> None:
             PlacementRanges(tuple(args.scale), args.flip == "yes", tuple(args.x), tuple(args.y)),
             PromptSettings(args.prompt, args.negative_prompt, count, limit),
             args.size,
+            args.masks == "yes",
         )
     manifest["shard"] = str(args.output)
     bad = manifest[manifest["status"] != "ok"]

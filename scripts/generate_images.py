@@ -10,7 +10,7 @@ from d3s import cli
 from d3s.errors import D3SError
 from d3s.generation import make_images, plan_recipes
 from d3s.models import model_digest
-from d3s.sampling import DTYPES, ImageMaker, Sampling
+from d3s.sampling import DTYPES, MODES, OWN_SCHEDULER, ImageMaker, Sampling, read_options
 from d3s.shards import TarReader, write_shard
 from d3s.store import ImageStore
 
@@ -22,7 +22,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--guides", type=Path, required=True, help="tar of the guide shard")
     parser.add_argument("--model", type=Path, required=True, help="diffusers model, pinned")
     parser.add_argument("--model-digest", help="digest of the model that this run was planned with")
-    parser.add_argument("--scheduler", required=True, help="class name in diffusers")
+    parser.add_argument("--mode", choices=MODES, default=MODES[0], help="what an image is made from")
+    parser.add_argument(
+        "--scheduler", required=True, help=f"class name in diffusers; {OWN_SCHEDULER} is the model's own"
+    )
+    parser.add_argument("--scheduler-options", dest="options", default="{}", help="further settings of it, as JSON")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--strength", type=float, required=True)
     parser.add_argument("--guidance", type=float, required=True)
@@ -39,7 +43,8 @@ def main(args: argparse.Namespace) -> None:
     digest = model_digest(args.model)
     if args.model_digest and args.model_digest != digest:
         raise D3SError(f"{args.model} changed while the workflow was running", "start the workflow again")
-    settings = {name: getattr(args, name) for name in ("scheduler", "steps", "strength", "guidance", "size", "dtype")}
+    names = ("mode", "scheduler", "options", "steps", "strength", "guidance", "size", "dtype")
+    settings = {name: getattr(args, name) for name in names}
     table = plan_recipes(pd.read_parquet(args.guides.with_suffix(".parquet")), digest, settings)
     table["model"] = str(args.model)
 
@@ -47,7 +52,8 @@ def main(args: argparse.Namespace) -> None:
         from d3s.generator import Generator  # takes seconds to import, for nothing if the store has all images
 
         cli.set_threads(args.threads)
-        sampling = Sampling(args.scheduler, args.steps, args.strength, args.guidance)
+        options = read_options(args.options)
+        sampling = Sampling(args.scheduler, args.steps, args.strength, args.guidance, options, args.mode)
         return Generator(args.model, sampling, args.size, args.dtype, args.batch_size, args.device)
 
     store = ImageStore(args.store)

@@ -117,10 +117,11 @@ class Shards:
             tables = [pd.read_parquet(tar.with_suffix(".parquet")) for tar in (exemplars, templates)]
             material = Material(tables[0], ours, tables[1], theirs)
             label = f"{rows['split'].iloc[0]}/{background['background']}"
-            guides = paste_guides(rows, material, self.config["guides"]["size"], label)
-            digests = {position: image_digest(guide) for position, guide in guides}
-        found = pd.Series(digests, dtype=object).reindex(planned.index).fillna(planned["guide_digest"])
-        return planned.assign(guide_digest=found)
+            masks = self.config["generator"]["mode"] == "inpainting"
+            for position, guide, mask in paste_guides(rows, material, self.config["guides"]["size"], label, masks):
+                planned.at[position, "guide_digest"] = image_digest(guide)
+                planned.at[position, "mask_digest"] = image_digest(mask) if mask else ""
+        return planned
 
     def _exemplars(self, chunk: int) -> Path:
         """The tar of a chunk's exemplars, its manifest beside it: the run's own, or one made aside."""
@@ -181,7 +182,10 @@ def main(args: argparse.Namespace) -> None:
 
 def _tell(args: argparse.Namespace, config: dict, jobs: list[Job], shards: Shards) -> None:
     """Judge every sample and print the plan."""
-    settings = {name: config["generator"][name] for name in ("scheduler", "steps", "strength", "guidance", "dtype")}
+    settings = {
+        name: config["generator"][name] for name in ("mode", "scheduler", "steps", "strength", "guidance", "dtype")
+    }
+    settings["options"] = json.dumps(config["generator"]["scheduler_options"], sort_keys=True)
     settings["size"] = config["guides"]["size"]
     digest = model_digest(config["generator"]["model"])
     store = ImageStore(config["store"])
@@ -196,7 +200,9 @@ def _tell(args: argparse.Namespace, config: dict, jobs: list[Job], shards: Shard
             action = kept["status"].map(lambda status: "keep" if status == "ok" else "none")
             tables.append(kept.assign(action=action).drop(columns="status"))
             continue
-        planned = find_guides(shards.plan(split, background, chunk), guides)
+        planned = find_guides(
+            shards.plan(split, background, chunk), guides, config["generator"]["mode"] == "inpainting"
+        )
         unknown = int((planned["guide_digest"] == "").sum())
         planned = shards.compose(planned, background, chunk, left)
         left -= unknown - int((planned["guide_digest"] == "").sum())

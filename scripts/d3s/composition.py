@@ -64,11 +64,24 @@ def paste(exemplar: Image.Image, template: Image.Image, placement: Placement, si
         An ``RGB`` picture of ``size`` x ``size``.
     """
     guide = ImageOps.fit(template.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+    cut_out, corner = _place(exemplar, placement, size)
+    guide.paste(cut_out, corner, cut_out)
+    return guide
+
+
+def paste_mask(exemplar: Image.Image, placement: Placement, size: int) -> Image.Image:
+    """Where the exemplar of a guide is: an ``L`` picture of ``size`` x ``size``, 255 where it covers the template."""
+    mask = Image.new("L", (size, size), 0)
+    cut_out, corner = _place(exemplar, placement, size)
+    mask.paste(cut_out.getchannel("A"), corner)
+    return mask
+
+
+def _place(exemplar: Image.Image, placement: Placement, size: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The exemplar in its size and orientation on the guide, and its left upper corner there."""
     if placement.flip:
         exemplar = ImageOps.mirror(exemplar)
     factor = placement.scale * size / max(exemplar.size)
     width, height = (max(1, round(side * factor)) for side in exemplar.size)
-    cut_out = resize_rgba(exemplar, (width, height))
-    left, top = round((size - width) * placement.x), round((size - height) * placement.y)
-    guide.paste(cut_out, (left, top), cut_out)
-    return guide
+    corner = round((size - width) * placement.x), round((size - height) * placement.y)
+    return resize_rgba(exemplar, (width, height)), corner

@@ -1,50 +1,56 @@
 """Making the images of one shard: what the store has is taken from it, the rest is generated, batch by batch."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from d3s import cli
 from d3s.errors import BadInput
+from d3s.guides import mask_member
 from d3s.imageio import decode_png, encode_png, image_digest
 from d3s.recipes import GENERATION_VERSION, Recipe
-from d3s.sampling import ImageMaker, Request
+from d3s.sampling import ImageMaker, Request, read_options
 from d3s.shards import TarReader
 from d3s.store import ImageStore
 
 log = logging.getLogger("d3s")
 
 
-def plan_recipes(guides: pd.DataFrame, model_digest: str, settings: dict[str, str | int | float]) -> pd.DataFrame:
+def plan_recipes(guides: pd.DataFrame, model_digest: str, settings: Mapping[str, Any]) -> pd.DataFrame:
     """The image manifest of a shard before anything is made: the guides' rows with their recipe keys.
 
     Args:
         guides: manifest of the guide shard.
         model_digest: of the generator's files.
-        settings: ``scheduler``, ``steps``, ``strength``, ``guidance``, ``size``, ``dtype``.
+        settings: ``mode``, ``scheduler``, ``options`` (as JSON), ``steps``, ``strength``, ``guidance``, ``size`` and
+            ``dtype``.
 
     Returns:
         A table with ``guide_shard`` and ``guide_member`` for where the guide lies.
     """
     table = guides.rename(columns={"shard": "guide_shard", "member": "guide_member"})
+    guided = settings["mode"] != "text2image"  # without a guide, neither it nor the strength matters
+    given = {**settings, "options": read_options(settings["options"])} | ({} if guided else {"strength": 1.0})
     keys = []
     for row in table.itertuples():
         recipe = Recipe(
-            guide=row.guide_digest,
+            guide=row.guide_digest if guided else "",
+            mask=row.mask_digest if settings["mode"] == "inpainting" else "",
             prompt=row.prompt,
             negative_prompt=row.negative_prompt,
             seed=int(row.seed),
             model=model_digest,
-            **settings,  # type: ignore[arg-type]  # the keys are Recipe's own
+            **given,
         )
         keys.append(recipe.key if row.status == "ok" else "")
     return table.assign(
         recipe=keys,
         model_digest=model_digest,
         generation_version=GENERATION_VERSION,
-        **{name: settings[name] for name in ("scheduler", "steps", "strength", "guidance", "dtype")},
+        **{name: settings[name] for name in ("scheduler", "steps", "guidance", "dtype", "mode", "options")},
+        strength=given["strength"],
         image_digest="",
         member="",
     )
@@ -111,7 +117,13 @@ def make_images(
 
 def _make_batch(rows: list, guides: TarReader, generator: ImageMaker, store: ImageStore) -> dict[str, bytes]:
     requests = [
-        Request(decode_png(guides.read(row.guide_member)), row.prompt, row.negative_prompt, int(row.seed))
+        Request(
+            decode_png(guides.read(row.guide_member)),
+            row.prompt,
+            row.negative_prompt,
+            int(row.seed),
+            decode_png(guides.read(mask_member(row.sample))) if row.mode == "inpainting" else None,
+        )
         for row in rows
     ]
     pictures = generator.generate(requests)

@@ -1,6 +1,6 @@
 """The samples of a shard and their guides: every choice from the sample's identity, one row for each planned image."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from d3s import cli
-from d3s.composition import Placement, PlacementRanges, draw_placement, paste
+from d3s.composition import Placement, PlacementRanges, draw_placement, paste, paste_mask
 from d3s.errors import BadInput
 from d3s.identity import choose
 from d3s.identity import seed as hashed_seed
@@ -111,6 +111,7 @@ def plan_shard(
                 **draw_placement(ranges, plan.seed, *identity).as_dict(),
                 "revision": plan.revision,
                 "guide_digest": "",
+                "mask_digest": "",
                 "member": "",
                 "status": "ok",
                 "reason": "",
@@ -155,25 +156,37 @@ def compose_shard(
     ranges: PlacementRanges,
     prompts: PromptSettings,
     size: int,
+    masks: bool = False,
 ) -> tuple[pd.DataFrame, list[tuple[str, bytes]]]:
     """Plan a shard and paste its guides.
 
+    Args:
+        masks: whether each guide comes with the mask of its exemplar, which inpainting needs.
+
     Returns:
-        One row per planned sample, usable or not, and the guides as members of the shard.
+        One row per planned sample, usable or not, and the guides (and masks) as members of the shard.
     """
     table = plan_shard(plan, classes, material.exemplars, material.templates, ranges, prompts)
-    digests, members = {}, []
-    for position, guide in paste_guides(table, material, size, f"{plan.split}/{plan.background}"):
-        digests[position] = image_digest(guide)
-        members.append((f"{table.at[position, 'sample']}.png", encode_png(guide)))
-    table.loc[list(digests), "guide_digest"] = pd.Series(digests, dtype=object)
-    table.loc[list(digests), "member"] = table["sample"] + ".png"
+    members = []
+    for position, guide, mask in paste_guides(table, material, size, f"{plan.split}/{plan.background}", masks):
+        sample = table.at[position, "sample"]
+        table.at[position, "guide_digest"] = image_digest(guide)
+        table.at[position, "member"] = f"{sample}.png"
+        members.append((f"{sample}.png", encode_png(guide)))
+        if mask:
+            table.at[position, "mask_digest"] = image_digest(mask)
+            members.append((mask_member(sample), encode_png(mask)))
     return table.assign(size=size), members
 
 
+def mask_member(sample: str) -> str:
+    """What the mask of a sample's exemplar is called in a shard of guides."""
+    return f"{sample}.mask.png"
+
+
 def paste_guides(
-    planned: pd.DataFrame, material: Material, size: int, label: str
-) -> Iterator[tuple[Hashable, Image.Image]]:
+    planned: pd.DataFrame, material: Material, size: int, label: str, masks: bool = False
+) -> Iterator[tuple[Any, Image.Image, Image.Image | None]]:
     """Paste the guides of planned samples, of those that are usable.
 
     Args:
@@ -181,9 +194,10 @@ def paste_guides(
         material: where their exemplars and templates lie.
         size: side of a guide in pixels.
         label: of the progress bar.
+        masks: whether masks are wanted too.
 
     Yields:
-        The position of a row in the table's index, and its guide.
+        The position of a row in the table's index, its guide, and the mask of its exemplar if wanted.
     """
     exemplar_member = dict(zip(material.exemplars["exemplar"], material.exemplars["member"], strict=True))
     template_member = dict(zip(material.templates["template"], material.templates["member"], strict=True))
@@ -199,12 +213,8 @@ def paste_guides(
 
     rows = zip(usable.index, usable.to_dict("records"), strict=True)
     for position, row in cli.progress(rows, len(usable), "guides", label):
-        yield (
-            position,
-            paste(
-                picture("exemplar", material.exemplar_tar, exemplar_member[row["exemplar"]]),
-                picture("template", material.template_tar, template_member[row["template"]]),
-                Placement(row["scale"], row["flip"], row["x"], row["y"]),
-                size,
-            ),
-        )
+        exemplar = picture("exemplar", material.exemplar_tar, exemplar_member[row["exemplar"]])
+        template = picture("template", material.template_tar, template_member[row["template"]])
+        placement = Placement(row["scale"], row["flip"], row["x"], row["y"])
+        mask = paste_mask(exemplar, placement, size) if masks else None
+        yield position, paste(exemplar, template, placement, size), mask

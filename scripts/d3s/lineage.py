@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from d3s.errors import D3SError
+from d3s.guides import mask_member
 from d3s.identity import file_sha256
 from d3s.imageio import decode_png, image_digest
-from d3s.sampling import Request, Sampling
+from d3s.sampling import Request, Sampling, read_options
 from d3s.shards import TarReader
 
 Facts = dict[str, str]
@@ -190,10 +191,12 @@ def remake(row: Mapping[str, Any], batch_size: int, device: str) -> tuple[Remade
 
     if row["status"] != "ok":
         raise D3SError(f"{row['sample']} has no image: {row['reason']}", "choose a sample whose status is ok")
-    sampling = Sampling(row["scheduler"], int(row["steps"]), float(row["strength"]), float(row["guidance"]))
+    numbers = int(row["steps"]), float(row["strength"]), float(row["guidance"])
+    sampling = Sampling(row["scheduler"], *numbers, read_options(row["options"]), row["mode"])
     with TarReader(row["guide_shard"]) as guides, TarReader(row["shard"]) as images:
         guide, before = decode_png(guides.read(row["guide_member"])), decode_png(images.read(row["member"]))
+        mask = decode_png(guides.read(mask_member(row["sample"]))) if row["mode"] == "inpainting" else None
     generator = Generator(row["model"], sampling, before.width, row["dtype"], batch_size, device)
-    made = generator.generate([Request(guide, row["prompt"], row["negative_prompt"], int(row["seed"]))])[0]
+    made = generator.generate([Request(guide, row["prompt"], row["negative_prompt"], int(row["seed"]), mask)])[0]
     difference = np.abs(np.asarray(made, dtype=np.int16) - np.asarray(before, dtype=np.int16)).max()
     return Remade(image_digest(made), str(row["image_digest"]), int(difference)), made

@@ -22,7 +22,9 @@ SIGNATURE = ["shift", "exemplar_digest", "template_digest", "scale", "flip", "x"
 REASONS = (
     ("generation_version", "the generation code"),
     ("model_digest", "the model's files"),
+    ("mode", "the mode: {old} before and {new} now"),
     ("scheduler", "the scheduler: {old} before and {new} now"),
+    ("options", "the scheduler's settings: {old} before and {new} now"),
     ("steps", "the steps: {old} before and {new} now"),
     ("strength", "the strength: {old} before and {new} now"),
     ("guidance", "the guidance: {old} before and {new} now"),
@@ -72,21 +74,27 @@ def parse_dry_run(text: str) -> list[Job]:
     return jobs
 
 
-def find_guides(planned: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def find_guides(planned: pd.DataFrame, known: pd.DataFrame, masks: bool = False) -> pd.DataFrame:
     """Fill in the digests of those planned guides that were made before, under whatever name.
 
     Args:
         planned: rows of ``guides.plan_shard`` with their ``size``.
         known: manifests of guide shards.
+        masks: whether the masks of their exemplars are wanted too.
 
     Returns:
         The planned rows; ``guide_digest`` stays empty where no such guide is known.
     """
     if not {*SIGNATURE, "guide_digest"} <= set(known.columns):
         return planned
-    made = known.loc[known["status"] == "ok", [*SIGNATURE, "guide_digest"]].drop_duplicates(SIGNATURE)
-    found = planned.drop(columns="guide_digest").merge(made, on=SIGNATURE, how="left")
-    return found.assign(guide_digest=found["guide_digest"].fillna(""))
+    digests = ["guide_digest", "mask_digest"]
+    made = known[known["status"] == "ok"].reindex(columns=[*SIGNATURE, *digests])
+    made = made.fillna({"mask_digest": ""}).sort_values("mask_digest", ascending=False).drop_duplicates(SIGNATURE)
+    found = planned.drop(columns=digests).merge(made, on=SIGNATURE, how="left")
+    found = found.fillna(dict.fromkeys(digests, ""))
+    if masks:  # a guide without its mask is not known
+        found.loc[found["mask_digest"] == "", "guide_digest"] = ""
+    return found
 
 
 def judge_samples(
@@ -94,7 +102,7 @@ def judge_samples(
     images: pd.DataFrame,
     stored: Collection[str],
     model_digest: str,
-    settings: dict[str, str | int | float],
+    settings: Mapping[str, Any],
 ) -> pd.DataFrame:
     """What becomes of each sample: ``reuse`` or ``make``, with the reason, or ``none`` if it can't be made.
 

@@ -4,6 +4,7 @@ CLIP text encoders keep 77 tokens and drop the rest without a word. A WordNet gl
 out of them, so the definition is what gets trimmed, never the class or the phrase.
 """
 
+import json
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,21 +81,47 @@ def _fill(template: str, label: str, definition: str, phrase: str) -> str:
     return ", ".join(part for part in parts if part)  # an empty definition leaves no stray comma
 
 
+TEXT_ENCODERS = ("tokenizer", "tokenizer_2", "tokenizer_3")
+"""Folders of the tokenizers of a model, as far as it has them: SDXL has two, Stable Diffusion 3 three, FLUX two."""
+T5_LIMITS = {"StableDiffusion3": 256, "Flux": 512}
+"""Tokens that T5 is given, by the beginning of the pipeline's class: T5 itself has no limit, pipelines have."""
+
+
+def prompt_limit(model: str | Path) -> int:
+    """Tokens that the pipeline of a model gives to its T5 encoder; for families without one it means nothing."""
+    try:
+        index = json.loads((Path(model) / "model_index.json").read_text(encoding="utf-8"))
+        name = str(index["_class_name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        name = ""
+    return next((limit for start, limit in T5_LIMITS.items() if name.startswith(start)), 256)
+
+
 def load_token_counter(model: str | Path) -> tuple[Callable[[str], int], int]:
-    """The token counter and limit of a diffusers model's first text encoder.
+    """The token counter and limit of a diffusers model.
+
+    A model may read a prompt through several encoders, each with a limit of its own. Counts are given for the one that
+    leaves the fewest tokens, on the scale of the first encoder's limit: a prompt that fits it fits all of them.
 
     Raises:
         D3SError: the model has no tokenizer.
     """
     from transformers import AutoTokenizer
 
-    folder = Path(model) / "tokenizer"
-    if not folder.is_dir():
+    folders = [Path(model) / name for name in TEXT_ENCODERS if (Path(model) / name).is_dir()]
+    if not folders:
         raise D3SError(f"{model} has no tokenizer/ folder", "point generator: model: at a model in diffusers layout")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    limit = int(tokenizer.model_max_length)
+    encoders = []
+    for folder in folders:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        ours = prompt_limit(model) if "T5" in type(tokenizer).__name__ else int(tokenizer.model_max_length)
+        encoders.append((tokenizer, ours))
+    limit = encoders[0][1]
 
     def count(text: str) -> int:
-        return len(tokenizer(text, truncation=False, verbose=False)["input_ids"])
+        lengths = (
+            len(tokenizer(text, truncation=False, verbose=False)["input_ids"]) - ours for tokenizer, ours in encoders
+        )
+        return limit + max(lengths)
 
     return count, limit

@@ -23,6 +23,9 @@ class Recipe:
         guidance: scale of classifier-free guidance.
         size: side in pixels.
         dtype: of the weights and activations.
+        options: settings of the sampler beside its own, as sorted pairs.
+        mode: what the pipeline starts from, one of ``sampling.MODES``.
+        mask: digest of the mask of what keeps its pixels; empty where nothing does.
         format: how the image is stored.
         version: ``GENERATION_VERSION``.
     """
@@ -40,8 +43,19 @@ class Recipe:
     dtype: str
     format: str = "png"
     version: int = GENERATION_VERSION
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
+    mode: str = "image2image"
+    mask: str = ""
 
     @property
     def key(self) -> str:
-        """The recipe key: 32 hexadecimal digits."""
-        return digest("recipe", asdict(self))
+        """The recipe key: 32 hexadecimal digits.
+
+        What came to be a part of recipes later enters the key only where it is not the default, which is what was done
+        before it existed: so no image has to be made again for the sake of a new setting.
+        """
+        parts = asdict(self)
+        for name in ("options", "mode", "mask"):
+            if parts[name] == getattr(type(self), name):
+                del parts[name]
+        return digest("recipe", parts)

@@ -1,5 +1,6 @@
 """What images are asked for with; apart from the engine, whose libraries take seconds to import."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,26 +9,55 @@ from PIL import Image
 
 DTYPES = ("bfloat16", "float16", "float32")
 """Types of weights and activations."""
+MODES = ("image2image", "inpainting", "text2image")
+"""From a guide, as in the paper; from a guide whose foreground keeps its pixels, so that only the background is dreamt;
+or from the prompt alone, the ablation without a guide."""
+OWN_SCHEDULER = "model"
+"""The scheduler that a model comes with, as distilled and flow-matching models want it."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One image to make: its guide (``RGB``), prompts and noise seed."""
+    """One image to make.
+
+    Attributes:
+        guide: what it is made from (``RGB``).
+        prompt, negative_prompt: what the text encoder is given.
+        seed: of its noise.
+        mask: where the guide's pixels stay (``L``, 255), for inpainting.
+    """
 
     guide: Image.Image
     prompt: str
     negative_prompt: str
     seed: int
+    mask: Image.Image | None = None
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How images are sampled (paper: DDIM, 50 steps, strength 0.9, guidance 5)."""
+    """How images are sampled (paper: DDIM, 50 steps, strength 0.9, guidance 5).
+
+    Attributes:
+        scheduler: class name of the sampler in diffusers, or ``OWN_SCHEDULER``.
+        steps: length of its full schedule; ``strength`` times this many are run.
+        strength: how far back in noise the guide is taken, in (0, 1]; 1 where there is no guide.
+        guidance: scale of classifier-free guidance; at most 1 is without.
+        options: further settings of the scheduler, as sorted pairs, such as ``("use_karras_sigmas", True)``.
+        mode: one of ``MODES``.
+    """
 
     scheduler: str
     steps: int
     strength: float
     guidance: float
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
+    mode: str = "image2image"
+
+
+def read_options(text: str) -> tuple[tuple[str, str | int | float | bool], ...]:
+    """Settings of a scheduler from JSON, as sorted pairs."""
+    return tuple(sorted(json.loads(text).items()))
 
 
 class ImageMaker(Protocol):

@@ -21,6 +21,7 @@ INTEGER = re.compile(r"\d+")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 INDICES = re.compile(r"\d+(-\d+)?( \d+(-\d+)?)*")
+SYNSET = re.compile(r"[nvasr]\d{8}")
 TEXT = re.compile(r".*\S.*")
 ANY = re.compile(r".*")
 
@@ -44,9 +45,16 @@ class Schema:
 
 SCHEMAS = {
     "classes": Schema(
-        {"class_id": INTEGER, "name": NAME, "label": TEXT, "definition": ANY, "imagenet_indices": INDICES},
+        {
+            "class_id": INTEGER,
+            "name": NAME,
+            "label": TEXT,
+            "definition": ANY,
+            "imagenet_indices": INDICES,
+            "synset": SYNSET,
+        },
         key=("class_id",),
-        optional=frozenset({"definition", "imagenet_indices"}),
+        optional=frozenset({"definition", "imagenet_indices", "synset"}),
     ),
     "exemplars": Schema(
         {

@@ -212,6 +212,22 @@ def test_mechanical_turks_results_are_read_and_formulas_are_only_text(tmp_path: 
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        {"Answer.object_1": "no", "Answer.unsafe_1": "no"},
+        {"Answer.object_1.yes": "false", "Answer.object_1.no": "true", "Answer.unsafe_1.no": "true"},
+        {"Answer.taskAnswers": json.dumps([{"object_1": {"yes": False, "no": True}, "unsafe_1": {"no": True}}])},
+    ],
+    ids=["plain form", "its form elements", "its programming interface"],
+)
+def test_mechanical_turks_three_ways_of_radio_buttons(tmp_path: Path, said: dict[str, str]) -> None:
+    item = shown()
+    about = {"WorkerId": "A1", "Input.item_1": str(item["item"]), "Input.key_1": str(item["key"])}
+    read = read_votes([results(tmp_path, about | said)])
+    assert read.table[["object", "unsafe"]].values.tolist() == [["no", "no"]]
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("WorkerId,Input.item_1\nA,b,c\n", "other_form"),

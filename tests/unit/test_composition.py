@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from d3s.composition import Placement, PlacementRanges, draw_placement, paste
+from d3s.composition import Placement, PlacementRanges, draw_placement, paste, paste_mask
 
 RANGES = PlacementRanges(scale=(0.6, 0.8), flip=True, x=(0.0, 1.0), y=(0.4, 1.0))
 RED = Image.new("RGBA", (40, 20), (255, 0, 0, 255))
@@ -77,3 +77,16 @@ def test_pasting_leaves_its_inputs_alone() -> None:
     before = RED.tobytes(), GREY.tobytes()
     paste(RED, GREY, Placement(0.4, True, 0.3, 0.3), 100)
     assert (RED.tobytes(), GREY.tobytes()) == before
+
+
+def test_a_mask_says_where_the_exemplar_is() -> None:
+    exemplar = Image.new("RGBA", (40, 20), (255, 0, 0, 255))
+    exemplar.paste((0, 0, 0, 0), (0, 0, 20, 20))
+    placement = Placement(0.5, True, 1.0, 0.0)
+    mask = paste_mask(exemplar, placement, 80)
+    assert (mask.mode, mask.size) == ("L", (80, 80))
+    guide = np.asarray(paste(exemplar, Image.new("RGB", (80, 80), (0, 0, 255)), placement, 80))
+    covered = np.asarray(mask) == 255
+    assert (guide[covered] == (255, 0, 0)).all()
+    assert (guide[np.asarray(mask) == 0] == (0, 0, 255)).all()
+    assert covered.any()

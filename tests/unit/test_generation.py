@@ -25,6 +25,8 @@ SETTINGS: dict[str, str | int | float] = {
     "guidance": 2.0,
     "size": 32,
     "dtype": "float32",
+    "mode": "image2image",
+    "options": "{}",
 }
 
 

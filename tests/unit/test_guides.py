@@ -6,7 +6,7 @@ import pytest
 from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
 from d3s.exemplars import prepare_exemplars
-from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
+from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard, mask_member
 from d3s.shards import TarReader, write_shard
 from d3s.tables import Row
 from d3s.templates import prepare_templates
@@ -118,3 +118,15 @@ def test_a_class_without_usable_exemplars_keeps_its_rows(material: dict[str, Mat
     assert list(bad["status"]) == ["no_exemplar"] * 2
     assert bad["reason"].str.contains("cone").all()
     assert (table[table["class_id"] != 7]["status"] == "ok").all()
+
+
+def test_masks_come_with_the_guides_if_they_are_wanted(material: dict[str, Material]) -> None:
+    plan = ShardPlan("train", "background", "grass", "on grass", 0, 2, 1)
+    table, members = compose_shard(plan, CLASSES, material["grass"], RANGES, PROMPTS, 64, masks=True)
+    names = [name for name, _ in members]
+    assert sorted(names) == sorted([*table["member"], *map(mask_member, table["sample"])])
+    assert table["mask_digest"].nunique() == len(table)
+    bare, without = compose_shard(plan, CLASSES, material["grass"], RANGES, PROMPTS, 64)
+    assert len(without) == len(bare)
+    assert bare["mask_digest"].eq("").all()
+    assert bare["guide_digest"].equals(table["guide_digest"])

@@ -15,6 +15,8 @@ SETTINGS: dict[str, str | int | float] = {
     "guidance": 2.0,
     "size": 32,
     "dtype": "float32",
+    "mode": "image2image",
+    "options": "{}",
 }
 DRY_RUN = """Building DAG of jobs...
 [Mon Nov 23 00:32:33 2026]
@@ -56,6 +58,7 @@ def guides(count: int = 3) -> pd.DataFrame:
             "prompt": "a photo of a gull, on grass",
             "negative_prompt": "",
             "guide_digest": f"g{number}",
+            "mask_digest": "",
             "member": "",
             "shard": "",
             "status": "ok",
@@ -130,6 +133,17 @@ def test_an_image_that_the_store_lost_is_made() -> None:
     table = judge_samples(guides(), images, set(images["recipe"][:2]), "model", SETTINGS)
     assert table["action"].tolist() == ["reuse", "reuse", "make"]
     assert table.loc[2, "reason"] == "their absence from the store"
+
+
+def test_a_guide_without_its_mask_is_not_known_where_masks_are_wanted() -> None:
+    bare = guides()
+    masked = bare.assign(mask_digest=[f"m{n}" for n in range(3)])
+    wanted = bare.assign(guide_digest="")
+    assert find_guides(wanted, bare)["guide_digest"].tolist() == ["g0", "g1", "g2"]
+    assert find_guides(wanted, bare, masks=True)["guide_digest"].tolist() == ["", "", ""]
+    both = pd.concat([bare, masked[:2]])
+    assert find_guides(wanted, both, masks=True)["guide_digest"].tolist() == ["g0", "g1", ""]
+    assert find_guides(wanted, both, masks=True)["mask_digest"].tolist() == ["m0", "m1", ""]
 
 
 def test_what_can_not_be_made_keeps_its_own_reason() -> None:

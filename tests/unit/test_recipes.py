@@ -13,9 +13,15 @@ def test_the_key_is_stable() -> None:
     assert len(RECIPE.key) == 32
 
 
+def test_the_key_is_the_one_of_images_made_before_there_were_modes_and_options() -> None:
+    """Or every image in every store would be made again."""
+    assert RECIPE.key == "488bea2ba870cd790ae64d3547722fea"
+
+
 def test_every_field_changes_the_key() -> None:
     for field in fields(Recipe):
         value = getattr(RECIPE, field.name)
-        changed: dict[str, Any] = {field.name: value + 1 if isinstance(value, int | float) else value + "x"}
+        other_value = {int: 1, float: 1.0, str: "x", tuple: (("use_karras_sigmas", True),)}[type(value)]
+        changed: dict[str, Any] = {field.name: value + other_value}
         other = replace(RECIPE, **changed)
         assert other.key != RECIPE.key, field.name

@@ -21,7 +21,7 @@ from d3s.composition import PlacementRanges
 from d3s.config import check_config, load_tables
 from d3s.exemplars import prepare_exemplars
 from d3s.generator import Generator
-from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
+from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard, mask_member
 from d3s.imageio import decode_png, image_digest
 from d3s.models import PINS, pin_model
 from d3s.prompts import load_token_counter
@@ -200,6 +200,12 @@ CHANGES = {
     ),
     "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | CONFIG_FILE, 32),
     "the strength": Change(edit_config(generator__strength=0.75), shards(4, 0) | AFTER_VAL | CONFIG_FILE, 32),
+    "from the prompt alone": Change(
+        edit_config(generator__mode="text2image"), shards(4, 0) | AFTER_VAL | CONFIG_FILE, 32
+    ),
+    "the foreground keeps its pixels": Change(
+        edit_config(generator__mode="inpainting"), shards(4) | AFTER_VAL | CONFIG_FILE, 32
+    ),
     "one annotation file added": Change(
         add_annotations, {"aggregate_annotations": 1, "calibrate_screens": 1} | AFTER_MANIFEST
     ),
@@ -232,7 +238,9 @@ def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
         config = check_config(yaml.safe_load(Path("project/config.yaml").read_text()))
         tables = load_tables(config)
         settings, guides = config["generator"], config["guides"]
-        sampling = Sampling(settings["scheduler"], settings["steps"], settings["strength"], settings["guidance"])
+        numbers = settings["steps"], settings["strength"], settings["guidance"]
+        sampling = Sampling(settings["scheduler"], *numbers, mode=settings["mode"])
+        masks = settings["mode"] == "inpainting"
         generator = Generator(settings["model"], sampling, guides["size"], "float32", settings["batch_size"], "cpu")
         prompts = PromptSettings(
             config["prompts"]["template"], config["prompts"]["negative"], *load_token_counter(settings["model"])
@@ -260,15 +268,17 @@ def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
                 )
                 with TarReader(scratch / "exemplars.tar") as ours, TarReader(scratch / f"{name}.tar") as theirs:
                     material = Material(exemplars[0], ours, templates[0], theirs)
-                    table, members = compose_shard(plan, tables.classes, material, ranges, prompts, guides["size"])
-                rows_of = table.set_index("member")
+                    table, members = compose_shard(
+                        plan, tables.classes, material, ranges, prompts, guides["size"], masks
+                    )
+                pictures = {member: decode_png(data) for member, data in members}
                 requests = [
-                    Request(decode_png(data), rows_of.at[member, "prompt"], "", int(rows_of.at[member, "seed"]))
-                    for member, data in members
+                    Request(pictures[row.member], row.prompt, "", int(row.seed), pictures.get(mask_member(row.sample)))
+                    for row in table.itertuples()
                 ]
                 for start in range(0, len(requests), settings["batch_size"]):
                     made = generator.generate(requests[start : start + settings["batch_size"]])
-                    names = [rows_of.at[member, "sample"] for member, _ in members[start : start + len(made)]]
+                    names = table["sample"].iloc[start : start + len(made)]
                     found |= {sample: image_digest(picture) for sample, picture in zip(names, made, strict=True)}
         return found
     finally:

@@ -5,6 +5,7 @@ form is refused whole. All of it is foreign input: sizes are limited, values che
 """
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -188,11 +189,11 @@ def _mechanical_turk(text: str) -> Iterator[RawVote]:
     """Mechanical Turk's results: a row per assignment, which holds some images, numbered from 1."""
     csv.field_size_limit(CSV_LIMIT)
     try:
-        rows = list(csv.reader(text.splitlines(), strict=True))
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise BadInput("no_csv", f"it is not whole, valid CSV ({error}): download it again") from None
     head = rows[0] if rows else []
-    numbers = [int(name[11:]) for name in head if re.fullmatch(r"Input\.item_[0-9]{1,3}", name)]
+    numbers = [int(name[11:]) for name in head if re.fullmatch(r"Input\.item_[1-9][0-9]{0,2}", name)]
     if "WorkerId" not in head or not numbers or len(set(head)) < len(head):
         raise BadInput(
             "other_form",
@@ -200,6 +201,8 @@ def _mechanical_turk(text: str) -> Iterator[RawVote]:
             "batch made from hits.csv and layout.html",
         )
     for row, cells in enumerate(rows[1:], start=1):
+        if not any(cells):
+            continue
         if len(cells) != len(head):
             told = f"row {row} has {len(cells)} cells and the first line {len(head)}"
             yield RawVote(row, "", ("", ""), False, {}, problem=("other_form", told))
@@ -210,7 +213,7 @@ def _mechanical_turk(text: str) -> Iterator[RawVote]:
         seconds = int(spent) / len(shown) if re.fullmatch(r"[0-9]{1,5}", spent) and shown else None
         for number in shown:
             about = found[f"Input.item_{number}"], found.get(f"Input.key_{number}", "")
-            cells_of = {question: found.get(f"Answer.{question}_{number}", "") for question in QUESTIONS}
+            cells_of = {question: _radio(found, f"{question}_{number}") for question in QUESTIONS}
             answers = {question: answer for question, answer in cells_of.items() if answer}
             problem = _incomplete(answers)
             if found.get("AssignmentStatus") == "Rejected":
@@ -218,3 +221,22 @@ def _mechanical_turk(text: str) -> Iterator[RawVote]:
             if not found["WorkerId"]:
                 problem = "other_form", f"row {row} names no WorkerId"
             yield RawVote(row, f"mturk {found['WorkerId']}", about, False, answers, seconds, problem)
+
+
+def _radio(row: dict[str, str], name: str) -> str:
+    """The choice of a group of radio buttons, which stands in one of three ways.
+
+    As a cell of its own for a plain form; as a cell of true or false for each choice for Mechanical Turk's own form
+    elements; and for these, when results come through its programming interface, as JSON under taskAnswers.
+    """
+    if answer := row.get(f"Answer.{name}"):
+        return answer
+    chosen = [answer for answer in ANSWERS if row.get(f"Answer.{name}.{answer}", "").lower() == "true"]
+    try:
+        given = json.loads(row.get("Answer.taskAnswers") or "null")
+    except (ValueError, RecursionError):
+        given = None
+    group = given[0].get(name) if isinstance(given, list) and given and isinstance(given[0], dict) else None
+    if isinstance(group, dict):
+        chosen += [answer for answer in ANSWERS if group.get(answer) is True]
+    return chosen[0] if len(chosen) == 1 else ""
