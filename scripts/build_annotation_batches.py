@@ -18,6 +18,8 @@ from d3s.annotation.page import data_address, render_index, render_page
 from d3s.annotation.pictures import shown_cut_out, shown_picture
 from d3s.annotation.tools import (
     LOCAL_FILES,
+    address_of_images,
+    deal_items,
     describe_items,
     label_studio_config,
     label_studio_tasks,
@@ -65,7 +67,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def shard(tar: str) -> TarReader:
     """A shard that stays open for a while: a batch takes its images from all of them."""
     return TarReader(tar)
@@ -140,12 +142,20 @@ def main(args: argparse.Namespace) -> None:
     phrases = {row["background"]: row["phrase"] for row in backgrounds}
     with whole_folder(args.output) as folder:
         write_pages(folder, items, shown, phrases, args)
-        described = describe_items(items, shown, phrases, args.address or LOCAL_FILES)
+        # Repeats tell how steady one person is; other tools may show them to two.
+        once = items[items["kind"] != "repeat"]
+        described = describe_items(once, shown, phrases, address_of_images(args.address) or LOCAL_FILES)
         write_text(folder / "label_studio" / "config.xml", label_studio_config())
         write_text(folder / "label_studio" / "tasks.json", label_studio_tasks(described))
         if args.address:
             write_text(folder / "mechanical_turk" / "layout.html", layout)
-            write_table(folder / "mechanical_turk" / "hits.csv", mechanical_turk_rows(described, args.images_per_task))
+            dealt = deal_items(described, once["kind"].eq("gold").tolist(), args.images_per_task)
+            write_table(folder / "mechanical_turk" / "hits.csv", mechanical_turk_rows(dealt, args.images_per_task))
+            if once["kind"].eq("gold").sum() < len(once) / args.images_per_task:
+                log.warning(
+                    "not every HIT has gold, so who does a few of them is not judged: raise annotations: gold: to %.2f",
+                    1 / args.images_per_task + 0.01,
+                )
         write_table(folder / "items.csv", defuse(items.drop(columns=["tar", "member"])))
     kinds = items["kind"].value_counts()
     log.info(

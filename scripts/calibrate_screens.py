@@ -29,6 +29,9 @@ def main(args: argparse.Namespace) -> None:
     """Measure and write."""
     table = calibrate(pd.read_parquet(args.manifest), args.threshold, args.precision, args.seed, args.bootstrap)
     write_table(args.output, table)
+    if len(table) and table["precision"].isna().all():
+        waiting = int(table["undecided"].iloc[0])
+        log.warning("%d images wait for votes, too many to measure anything yet; hand in more files of votes", waiting)
     for row in table[(table["scope"] == "all") & (table["kind"] != "curve")].itertuples():
         told = f"{row.threshold:.3g}" if row.threshold == row.threshold else "(none reaches it)"
         log.info(

@@ -13,10 +13,13 @@ import pandas as pd
 from d3s.identity import digest
 from d3s.stats import clustered_mean_interval
 
-COLUMNS = ["scope", "name", "kind", "threshold", "n", "accepted", "kept", "precision", "precision_low"]
+COLUMNS = ["scope", "name", "kind", "threshold", "n", "undecided", "accepted", "kept", "precision", "precision_low"]
 COLUMNS += ["precision_high", "recall", "recall_low", "recall_high", "held_out_precision"]
 LEAST_KEPT = 20
 """Images that a threshold must keep before its precision is believed."""
+MOST_UNDECIDED = 0.05
+"""Of the images that people voted on, those that may still be open. Under a veto images are rejected at once and
+accepted late, so before the votes are in nearly all that is decided is rejected, and precision would be far too low."""
 FOLDS = 5
 POINTS = 40
 """Of the curve that is drawn."""
@@ -26,6 +29,11 @@ def judged_by_people(manifest: pd.DataFrame) -> pd.DataFrame:
     """The images that people decided about and a classifier scored: with ``good``, what people say, as 0 or 1."""
     rows = manifest[(manifest["verified_by"] == "human") & manifest["super_probability"].notna()]
     return rows.assign(good=(rows["decision"] == "accepted").astype("float64"))
+
+
+def still_open(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The images that people voted on and that wait for more votes."""
+    return manifest[(manifest["decision"] == "undecided") & manifest["super_probability"].notna()]
 
 
 def kept_by_screen(rows: pd.DataFrame, threshold: float) -> np.ndarray:
@@ -64,30 +72,41 @@ def calibrate(manifest: pd.DataFrame, threshold: float, precision: float, seed: 
         Rows with ``COLUMNS``. ``kind`` is ``in_force`` (for all images, each class and each background),
         ``for_precision`` (the threshold that gives the wanted precision, chosen on these same images; its
         ``held_out_precision`` is what thresholds chosen without an exemplar's images reach on them) or ``curve``.
-        n: images judged by people; intervals are of 95 %, clustered by exemplar. Empty if people decided nothing.
+        n: images judged by people; undecided: those that wait for votes, and where these are more than
+        ``MOST_UNDECIDED`` of both nothing is measured. Intervals are of 95 %, clustered by exemplar. Empty if people
+        decided nothing.
     """
-    rows = judged_by_people(manifest)
+    rows, waiting = judged_by_people(manifest), still_open(manifest)
     if rows.empty:
         return pd.DataFrame(columns=COLUMNS)
-    parts = [("all", "all", rows)]
-    parts += [("class", name, part) for name, part in rows.groupby("class_name", sort=True)]
-    parts += [("background", name, part) for name, part in rows.groupby("background", sort=True)]
+    parts = [("all", "all", rows, len(waiting))]
+    for scope, column in (("class", "class_name"), ("background", "background")):
+        parts += [(scope, name, own, int((waiting[column] == name).sum())) for name, own in rows.groupby(column)]
     found: list[dict[str, object]] = [
-        {"scope": scope, "name": name, "kind": "in_force"} | _measure(part, threshold, seed, resamples)
-        for scope, name, part in parts
+        {"scope": scope, "name": name, "kind": "in_force", "undecided": left}
+        | _measure(own, threshold, seed, resamples, _enough(own, left))
+        for scope, name, own, left in parts
     ]
+    if not _enough(rows, len(waiting)):
+        return pd.DataFrame(found).reindex(columns=COLUMNS)
     chosen = choose_threshold(rows, precision)
     held_out = _held_out_precision(rows, precision, seed)
     found.append(
         {"scope": "all", "name": "all", "kind": "for_precision", "held_out_precision": held_out}
-        | _measure(rows, chosen, seed, resamples)
+        | _measure(rows, chosen, seed, resamples, True)
     )
     for place in np.linspace(0, 1, POINTS + 1):
-        found.append({"scope": "all", "name": "all", "kind": "curve"} | _measure(rows, float(place), seed, resamples))
+        found.append(
+            {"scope": "all", "name": "all", "kind": "curve"} | _measure(rows, float(place), seed, resamples, True)
+        )
     return pd.DataFrame(found).reindex(columns=COLUMNS)
 
 
-def _measure(rows: pd.DataFrame, threshold: float, seed: int, resamples: int) -> dict[str, object]:
+def _enough(rows: pd.DataFrame, undecided: int) -> bool:
+    return undecided <= MOST_UNDECIDED * (len(rows) + undecided)
+
+
+def _measure(rows: pd.DataFrame, threshold: float, seed: int, resamples: int, enough: bool) -> dict[str, object]:
     kept = kept_by_screen(rows, threshold) if np.isfinite(threshold) else np.zeros(len(rows), dtype=bool)
     good = rows["good"].to_numpy()
     clusters = rows["exemplar"].astype(str).to_numpy()
@@ -97,8 +116,8 @@ def _measure(rows: pd.DataFrame, threshold: float, seed: int, resamples: int) ->
         return clustered_mean_interval(values[where], list(clusters[where]), seed, resamples)
 
     precision, recall = mean(good, kept), mean(kept.astype("float64"), yes)
-    if not np.isfinite(threshold):
-        recall = [float("nan")] * 3
+    if not np.isfinite(threshold) or not enough:
+        precision = recall = [float("nan")] * 3
     return {
         "threshold": threshold,
         "n": len(rows),

@@ -89,7 +89,7 @@ def find_annotations(config: Mapping[str, Any]) -> list[Path]:
 
     Raises:
         D3SError: the folder can't be read, though it exists or was named; or a file's name holds a brace, which
-            Snakemake takes for a wildcard.
+            Snakemake takes for a wildcard, or is not UTF-8.
     """
     folder = Path(config["annotations"]["folder"])
     usual = load_schema()["properties"]["annotations"]["properties"]["folder"]["default"]
@@ -106,6 +106,10 @@ def find_annotations(config: Mapping[str, Any]) -> list[Path]:
     for path in files:
         if set(path.name) & set("{}"):
             raise D3SError(f"the name of {path} holds a brace", "rename the file")
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise D3SError(f"the name of {str(path)!a} is not UTF-8", "rename the file") from None
     return files
 
 

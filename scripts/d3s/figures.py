@@ -114,7 +114,7 @@ def load_table(path: str | Path | None, columns: Iterable[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     try:
         # "None", "NA" and "null" are fair names of classes and backgrounds: only an empty cell is missing.
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"worker": str})
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise D3SError(f"{path} can't be read as CSV ({error})", "delete it and run the workflow again") from None
     if "value" in columns and "value" not in table and "difference" in table:

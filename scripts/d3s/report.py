@@ -62,7 +62,7 @@ NEAREST = {
 }
 """What a measure of the table of nearest neighbours counts; those it does not know are shown by their name."""
 CALIBRATION_COLUMNS = (
-    *("scope", "name", "kind", "threshold", "n", "kept", "precision", "precision_low", "precision_high"),
+    *("scope", "name", "kind", "threshold", "n", "undecided", "kept", "precision", "precision_low", "precision_high"),
     *("recall", "recall_low", "recall_high", "held_out_precision"),
 )
 ANNOTATOR_COLUMNS = ("worker", "votes", "gold", "gold_right", "repeats_same", "seconds", "excluded", "reason")
@@ -514,6 +514,7 @@ def people_section(calibration: pd.DataFrame, annotators: pd.DataFrame, agreemen
             "name": words(row["name"]),
             "threshold": DASH if pd.isna(row["threshold"]) else f"{row['threshold']:.3g}",
             "n": whole(row["n"]),
+            "undecided": whole(row["undecided"]),
             "kept": whole(row["kept"]),
             "precision": {
                 "value": percent(row["precision"]),
@@ -534,7 +535,7 @@ def people_section(calibration: pd.DataFrame, annotators: pd.DataFrame, agreemen
             "seconds": DASH if pd.isna(row["seconds"]) else f"{row['seconds']:.1f} s",
             "excluded": "" if str(row["excluded"]) != "True" else str(row["reason"]),
         }
-        for row in annotators.to_dict("records")
+        for row in annotators.sort_values(["excluded", "worker"], ascending=[False, True]).to_dict("records")
     ]
     alphas = [
         {

@@ -39,7 +39,9 @@ def test_the_rules(answers: str, unsafe: str, veto: str, majority: str) -> None:
         assert decided.at[0, "votes"] == len(answers)
 
 
-@pytest.mark.parametrize(("answers", "expected"), [("yyyyy", "accepted"), ("nnnnn", "rejected"), ("uuuuu", "rejected")])
+@pytest.mark.parametrize(
+    ("answers", "expected"), [("yyyyy", "accepted"), ("nnnnn", "rejected"), ("uuuuu", "undecided")]
+)
 def test_one_opinion_needs_no_model(answers: str, expected: str) -> None:
     assert decide(ballot(answers), "dawid_skene", wanted=5)["decision"].tolist() == [expected]
 
@@ -51,6 +53,15 @@ def test_dawid_and_skene_find_the_truth_better_than_counting() -> None:
     assert found["dawid_skene"] > found["majority"] + 0.05
     assert found["majority"] > found["veto"] + 0.05
     assert found["dawid_skene"] > 0.9
+
+
+def test_an_opinion_of_few_decides_nothing() -> None:
+    votes, _ = simulate_votes(200, people=40, seed=1)
+    rows = votes.index[votes["sample"] == "val-00000"]
+    votes.loc[rows, "object"] = ["yes", "unsure", "unsure", "unsure", "unsure"]
+    decided = decide(votes, "dawid_skene", wanted=5).set_index("sample")["decision"]
+    assert decided["val-00000"] == "undecided"
+    assert decided.drop("val-00000").isin(["accepted", "rejected"]).all()
 
 
 def test_those_who_are_unsure_abstain() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -59,7 +59,7 @@ def start(context: BrowserContext, path: Path, worker: str = "Ann") -> Page:
     return page
 
 
-def press(page: Page, keys: str) -> None:
+def press(page: Page, keys: Sequence[str]) -> None:
     for key in keys:
         page.keyboard.press(key)
 
@@ -227,6 +227,62 @@ def test_without_a_store_the_page_warns_and_still_exports(context: BrowserContex
     press(page, "yny")
     expect(page.get_by_role("alert")).to_contain_text("export your answers before you close it")
     assert answers(export(page, "Export answers")) == ["yny"]
+
+
+def test_help_loses_nothing_even_without_a_store(context: BrowserContext, tmp_path: Path) -> None:
+    context.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); }")
+    page = start(context, write_page(tmp_path, 3))
+    press(page, "yny?")
+    expect(page.locator("#start")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator("#place")).to_have_text("2 of 3")
+
+
+def test_two_tabs_keep_what_each_of_them_was_told(context: BrowserContext, tmp_path: Path) -> None:
+    path = write_page(tmp_path, 4)
+    first, second = start(context, path), start(context, path)
+    press(first, "ynyynuyny")
+    expect(second.locator("#place")).to_have_text("4 of 4")
+    press(second, "unn")
+    expect(first.locator("#done")).to_be_visible()
+    assert answers(export(first, "Export answers")) == ["yny", "ynu", "yny", "unn"]
+
+
+def test_undo_takes_back_what_was_answered_last_in_whatever_order(context: BrowserContext, tmp_path: Path) -> None:
+    path = write_page(tmp_path, 2)
+    page = start(context, path)
+    page.get_by_role("group", name="Is the place").get_by_text("Yes").click()
+    page.reload()
+    page.keyboard.type("Ann")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="Is the place").get_by_label("Yes")).to_be_checked()
+    page.get_by_role("group", name="Is there adult").get_by_text("No").click()
+    page.get_by_role("group", name="Is this in").get_by_text("Unsure").click()
+    expect(page.locator("#place")).to_have_text("2 of 2")
+    page.keyboard.press("Backspace")
+    expect(page.locator("#place")).to_have_text("1 of 2")
+    expect(page.get_by_role("group", name="Is there adult").get_by_label("No")).to_be_checked()
+    assert page.get_by_role("group", name="Is this in").locator("input:checked").count() == 0
+
+
+def test_arrow_keys_move_and_space_answers(context: BrowserContext, tmp_path: Path) -> None:
+    page = start(context, write_page(tmp_path, 2))
+    page.get_by_role("group", name="Is this in").get_by_label("Yes").focus()
+    press(page, ["ArrowRight", "ArrowRight"])
+    assert page.locator("#questions input:checked").count() == 0
+    page.keyboard.press("Space")
+    expect(page.get_by_role("group", name="Is this in").get_by_label("Unsure")).to_be_checked()
+
+
+def test_the_letters_can_be_switched_off(context: BrowserContext, tmp_path: Path) -> None:
+    page = context.new_page()
+    page.goto(write_page(tmp_path, 2).as_uri())
+    page.get_by_label("Answer by the keys").uncheck()
+    page.get_by_label("Your name or code").fill("Ann")
+    page.keyboard.press("Enter")
+    press(page, "ynu?")
+    assert page.locator("#questions input:checked").count() == 0
+    expect(page.locator("#work")).to_be_visible()
 
 
 def test_five_hundred_pictures_are_one_batch(context: BrowserContext, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_label_studios_export_is_read(tmp_path: Path) -> None:
     said = {"object": "yes", "unsafe": "no", "background": "unsure"}
     tasks = [
         task(shown(), said),
-        task(shown("val-b", "r2"), said, who={"id": 3, "email": "ann@example.org"}),
+        task(shown("val-b", "r2"), said, who={"id": 7, "email": "ann@example.org"}),
         task(gold("yes", "yes"), said),
         task(shown("val-b", "r2"), {"object": "yes"}),
         task(shown("val-b", "r2"), said, was_cancelled=True),
@@ -168,6 +168,7 @@ def test_label_studios_export_is_read(tmp_path: Path) -> None:
         ["val-a", "yes", "unsure", 4.5],
         ["val-b", "yes", "unsure", 4.5],
     ]
+    assert read.table["worker"].nunique() == 1, "an account is the same with and without its address"
     assert len(read.gold) == 1
     assert read.problems["row"].tolist() == [4, 5, 6, 7]
     assert read.problems["problem"].tolist() == ["no_answer", "skipped", "other_form", "other_form"]
@@ -225,6 +226,20 @@ def test_mechanical_turks_three_ways_of_radio_buttons(tmp_path: Path, said: dict
     about = {"WorkerId": "A1", "Input.item_1": str(item["item"]), "Input.key_1": str(item["key"])}
     read = read_votes([results(tmp_path, about | said)])
     assert read.table[["object", "unsafe"]].values.tolist() == [["no", "no"]]
+
+
+def test_mechanical_turks_rows_end_before_the_columns_for_the_requester(tmp_path: Path) -> None:
+    file = results(tmp_path, assignment("A1", shown()))
+    head, row = file.read_text().splitlines()
+    file.write_text(f"{head},Approve,Reject\n{row}\n")
+    read = read_votes([file])
+    assert len(read.table) == 1
+    assert read.problems.empty
+
+
+def test_a_person_is_the_same_however_the_name_is_written(tmp_path: Path) -> None:
+    files = [write(tmp_path, "1", vote(), worker="Ann B"), write(tmp_path, "2", vote(), worker=" ann  b ")]
+    assert read_votes(files).problems["problem"].tolist() == ["voted_before"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from d3s.annotation.tools import (
     LARGEST_LAYOUT,
+    address_of_images,
+    deal_items,
     describe_items,
     label_studio_config,
     label_studio_tasks,
@@ -46,6 +48,26 @@ def test_mechanical_turk_takes_rows_of_several_items_and_nothing_in_them_is_mark
     layout = mechanical_turk_layout(2)
     assert {name for name in table if f"${{{name}}}" in layout} >= {"label_1", "definition_2", "image_2"}
     assert all(f'name="{question}_2"' in layout for question in ("object", "unsafe", "background"))
+
+
+@pytest.mark.parametrize("count", [30, 33])
+def test_every_task_has_its_share_of_gold(count: int) -> None:
+    described = [{"item": f"{number * 37 % 100:03d}"} for number in range(count)]
+    gold = [number < 6 for number in range(count)]
+    dealt = deal_items(described, gold, per_task=10)
+    assert sorted(item["item"] for item in dealt) == sorted(item["item"] for item in described)
+    known = {item["item"] for item in described[:6]}
+    tasks = [dealt[start : start + 10] for start in range(0, count, 10)]
+    shares = [len(known & {item["item"] for item in task}) for task in tasks]
+    assert max(shares) - min(shares) <= 1
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("", ""), ("https://host/images", "https://host/images/"), ("https://host/i/", "https://host/i/"), ("?d=", "?d=")],
+)
+def test_an_address_is_that_of_a_folder(address: str, expected: str) -> None:
+    assert address_of_images(address) == expected
 
 
 def test_the_layout_stays_below_mechanical_turks_limit() -> None:

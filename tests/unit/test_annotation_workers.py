@@ -18,7 +18,8 @@ def votes(*rows: tuple[str, str, str], seconds: float = 2.0) -> pd.DataFrame:
 def gathered(table: pd.DataFrame, gold: pd.DataFrame | None = None, repeats: pd.DataFrame | None = None) -> Votes:
     nothing = votes()
     gold = nothing if gold is None else gold
-    gold = gold.assign(known_object="yes", known_unsafe="no", known_background="yes").reindex(columns=GOLD_COLUMNS)
+    known = gold["sample"].str.startswith("no").map({True: "no", False: "yes"})
+    gold = gold.assign(known_object=known, known_unsafe="no", known_background="yes").reindex(columns=GOLD_COLUMNS)
     return Votes(table, gold, nothing if repeats is None else repeats, pd.DataFrame(columns=PROBLEM_COLUMNS))
 
 
@@ -29,9 +30,15 @@ def test_people_are_judged_by_gold_if_there_is_enough_of_it() -> None:
     judged = judge_workers(gathered(table, votes(*known)), 0.7, 4).set_index("worker")
     assert judged["excluded"].to_dict() == {"ann": False, "bob": False, "eve": True}
     assert judged["gold_accuracy"].to_dict() == {"ann": 1.0, "bob": 0.5, "eve": 0.25}
-    assert judged.at["eve", "reason"] == "right on 1 of 4 gold items; 70% are needed"
+    assert judged.at["eve", "reason"] == "right on 25% of gold, there and not there alike; 70% are needed"
     assert judged.at["ann", "ci_low"] == pytest.approx(0.5101, abs=1e-4), "Wilson's interval of 4 of 4"
     assert judged["votes"].tolist() == [1, 1, 1]
+
+
+def test_who_says_yes_to_everything_is_found_out() -> None:
+    known = [("eve", name, "yes") for name in ("g1", "g2", "g3", "g4", "g5", "no1")]
+    judged = judge_workers(gathered(votes(("eve", "a", "yes")), votes(*known)), 0.7, 4)
+    assert judged[["gold_right", "gold_balanced", "excluded"]].values.tolist() == [[5, 0.5, True]]
 
 
 def test_repeats_tell_how_steady_a_person_is() -> None:

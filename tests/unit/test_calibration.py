@@ -71,6 +71,18 @@ def test_the_table_has_precision_and_recall_by_class_and_background() -> None:
     pd.testing.assert_frame_equal(calibrate(manifest(), 0.5, 0.8, 1, 200), table)
 
 
+def test_while_votes_are_missing_nothing_is_measured() -> None:
+    """Under a veto one person rejects and five accept, so what is decided first is what is bad."""
+    table = manifest()
+    table.loc[table.index[:100], ["decision", "verified_by"]] = ["undecided", "model"]
+    found = calibrate(table, 0.5, 0.8, 1, 200)
+    assert found["kind"].eq("in_force").all()
+    assert found.loc[0, ["n", "undecided"]].tolist() == [300, 100]
+    assert found["precision"].isna().all()
+    table.loc[table.index[10:100], ["decision", "verified_by"]] = ["accepted", "human"]
+    assert calibrate(table, 0.5, 0.8, 1, 200).loc[0, "precision"] > 0
+
+
 def test_without_people_there_is_nothing_to_calibrate() -> None:
     table = calibrate(manifest().assign(verified_by="model"), 0.5, 0.8, 1, 200)
     assert table.empty

@@ -127,7 +127,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for tested_on, value in (("cor", 0.95), ("anticorr", 0.35))
     ]
     calibration = [
-        {"scope": scope, "name": name, "kind": kind, "threshold": 0.1, "n": 40, "accepted": 30, "kept": 33}
+        {
+            "scope": scope,
+            "name": name,
+            "kind": kind,
+            "threshold": 0.1,
+            "n": 40,
+            "undecided": 2,
+            "accepted": 30,
+            "kept": 33,
+        }
         | {"precision": 0.9, "precision_low": 0.8, "precision_high": 0.95, "recall": 0.7, "recall_low": 0.6}
         | {"recall_high": 0.8, "held_out_precision": 0.87 if kind == "for_precision" else ""}
         for scope, name, kind in (
@@ -209,7 +218,7 @@ def test_the_page_says_its_numbers(given: Sources) -> None:
         "1 of 3 classes are shown",
         "object 0.61 0.50 to 0.70 40 200",
         "0a1b2c 40 2 of 6 75 % 3.2 s",
-        "wanted precision all 0.1 40 33 90.0 % 80.0 to 95.0 70.0 % 60.0 to 80.0 87.0 %",
+        "wanted precision all 0.1 40 2 33 90.0 % 80.0 to 95.0 70.0 % 60.0 to 80.0 87.0 %",
     ):
         assert said.replace(" ", "") in text, said
 

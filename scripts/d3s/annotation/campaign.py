@@ -72,10 +72,12 @@ def make_gold(
     indices: Mapping[int, Sequence[int]],
     settings: CampaignSettings,
     batch: int,
+    first: int = 0,
 ) -> list[dict[str, object]]:
     """Guides as gold: a guide surely shows its exemplar on its template, so what it shows is known without any person.
 
-    By turns it is shown as what it is, under another class, as what it is, and on another background.
+    By turns it is shown as what it is, under another class, on another background, and under another class: on every
+    second item the object is not there, so that nobody who always answers the same is right on more than half of them.
 
     Args:
         guides: guides of images that are not asked about: sample, guide_digest, class_id, background, tar, member.
@@ -83,18 +85,19 @@ def make_gold(
         indices: the ImageNet indices of every class.
         settings: of the campaign.
         batch: the batch that they are for.
+        first: how many gold items the batches before it have.
 
     Returns:
         Rows of items.
     """
     found: list[dict[str, object]] = []
-    for number, guide in enumerate(guides):
+    for number, guide in enumerate(guides, start=first):
         others = [str(class_id) for class_id in _unlike(guide["class_id"], indices)]
         places = [background for background in backgrounds if background != guide["background"]]
         shown_as, shown_on = guide["class_id"], guide["background"]
-        if number % 4 == 1 and others:
+        if number % 2 == 1 and others:
             shown_as = int(choose(others, settings.seed, "gold class", settings.name, batch, guide["sample"]))
-        elif number % 4 == 3 and places:
+        elif number % 4 == 2 and places:
             shown_on = choose(places, settings.seed, "gold background", settings.name, batch, guide["sample"])
         answers = {
             "object": "yes" if shown_as == guide["class_id"] else "no",
@@ -164,7 +167,7 @@ def plan_batches(
         again = [{**row, "kind": "repeat"} for row in own[: _share(settings.repeats, len(own))]]
         count = min(_share(settings.gold, len(own)), len(known))
         chosen = [known[(taken + number) % len(known)] for number in range(count)]
-        gold = make_gold(chosen, backgrounds, indices, settings, batch)
+        gold = make_gold(chosen, backgrounds, indices, settings, batch, taken)
         taken += count
 
         def place(row: dict[str, object], batch: int = batch) -> float:

@@ -17,7 +17,8 @@ def decide(votes: pd.DataFrame, rule: str, wanted: int) -> pd.DataFrame:
             content, so one other answer rejects at once, an unsure one too; ``majority``: kept if more than half say
             the one and more than half the other; ``dawid_skene``: kept if both are likelier than not under the model
             of Dawid and Skene (1979), which weighs people by how well they agree with what it holds for true.
-        wanted: votes that an image needs before it is accepted, or before the others than the veto are asked.
+        wanted: votes that an image needs before it is accepted, or before the others than the veto are asked;
+            ``dawid_skene`` also needs more than half of them to be sure.
 
     Returns:
         A row per sample, sorted: votes, present, safe, background_right (numbers of answers), probability (that the
@@ -46,6 +47,8 @@ def decide(votes: pd.DataFrame, rule: str, wanted: int) -> pd.DataFrame:
         safe = dawid_skene(votes, "unsafe", "no").reindex(counts.index, fill_value=0.0)
         counts["probability"] = (present * safe).round(6)
         good = (present > 0.5) & (safe > 0.5)
+        sure = votes[["object", "unsafe"]].isin(["yes", "no"]).groupby(votes["sample"]).sum().min(axis=1)
+        enough &= 2 * sure.reindex(counts.index) > counts["votes"]  # an opinion of few is none of all
     decided = np.where(~enough, "undecided", np.where(good, "accepted", "rejected"))
     return counts.assign(rule=rule, decision=decided).reset_index()
 

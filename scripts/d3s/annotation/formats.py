@@ -154,10 +154,10 @@ def _label_studio(tasks: list[Any]) -> Iterator[RawVote]:
 
 
 def _completed_by(annotation: dict[str, Any]) -> str | None:
-    """Who made an annotation: a number, or an account with its address."""
+    """Who made an annotation: the number of an account, whether or not its address stands beside it."""
     who = annotation.get("completed_by")
     if isinstance(who, dict):
-        who = who.get("email") or who.get("id")
+        who = who.get("id") or who.get("email")  # exports name an account by its number alone, or by both
     return f"label studio {who}" if isinstance(who, int | str) and str(who) and not isinstance(who, bool) else None
 
 
@@ -203,6 +203,10 @@ def _mechanical_turk(text: str) -> Iterator[RawVote]:
     for row, cells in enumerate(rows[1:], start=1):
         if not any(cells):
             continue
+        # Mechanical Turk's rows end before the two columns that it leaves for the requester to fill in.
+        cells += [""] * (
+            len(head) - len(cells) if head[-2:] == ["Approve", "Reject"] and len(cells) >= len(head) - 2 else 0
+        )
         if len(cells) != len(head):
             told = f"row {row} has {len(cells)} cells and the first line {len(head)}"
             yield RawVote(row, "", ("", ""), False, {}, problem=("other_form", told))

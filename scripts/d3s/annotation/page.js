@@ -7,10 +7,13 @@
   const at = (id) => document.getElementById(id);
   const screens = ["start", "work", "done"];
   let worker = "";
+  let begun = ""; // whose answers are held
   let order = []; // indices of items, in the order in which this person sees them
   let answers = []; // by position: {object, unsafe, background, seconds}
   let shownAt = 0; // when the clock of the present item was last started; 0 while the page is hidden
   let exported = true;
+  let kept = true; // whether this browser stores answers
+  let given = []; // [position, question] of the answers of this visit, for undo
 
   // The same person always gets the same order, and different people different ones, so that no item is always last.
   const hash = (text) => {
@@ -50,19 +53,26 @@
   const save = () => {
     exported = false;
     try {
-      const named = names().map((name, number) => [name, answers[number]]);
-      localStorage.setItem(storeName(), JSON.stringify(Object.fromEntries(named.filter(([, given]) => given.object))));
+      // What another tab, or an earlier form of this page, stored of other items stays.
+      const all = { ...stored(), ...Object.fromEntries(names().map((name, number) => [name, answers[number]])) };
+      const some = Object.entries(all).filter(([, said]) => QUESTIONS.some((question) => said[question]));
+      localStorage.setItem(storeName(), JSON.stringify(Object.fromEntries(some)));
+      kept = true;
     } catch {
+      kept = false;
       warn("This browser keeps nothing for this page: export your answers before you close it.");
     }
   };
-  const load = () => {
+  const stored = () => {
     try {
-      const saved = JSON.parse(localStorage.getItem(storeName()) || "{}");
-      return names().map((name) => ({ ...saved[name] }));
+      return JSON.parse(localStorage.getItem(storeName()) || "{}") || {};
     } catch {
-      return order.map(() => ({}));
+      return {};
     }
+  };
+  const load = () => {
+    const saved = stored();
+    return names().map((name) => ({ ...saved[name] }));
   };
   const warn = (text) => {
     at("alert").textContent = text;
@@ -84,7 +94,7 @@
 
   const draw = (moved) => {
     const now = place();
-    at("undo").disabled = now === 0 && !answers[0]?.object;
+    at("undo").disabled = now === 0 && !QUESTIONS.some((question) => answers[0]?.[question]);
     if (now === answers.length) {
       show("done");
       at("thanks").focus();
@@ -131,15 +141,18 @@
     if (now === answers.length) return;
     stopClock();
     answers[now][question] = value;
+    given.push([now, question]);
     save();
     draw(place() !== now);
   };
   const undo = () => {
     stopClock();
-    let now = place();
-    if (now === answers.length || !QUESTIONS.some((question) => answers[now][question])) now -= 1;
-    if (now < 0) return startClock();
-    const last = QUESTIONS.filter((question) => answers[now][question]).pop();
+    let [now, last] = given.pop() || [place(), ""];
+    if (!last) { // nothing was answered in this visit: what the one before it answered last
+      if (now === answers.length || !QUESTIONS.some((question) => answers[now][question])) now -= 1;
+      if (now < 0) return startClock();
+      last = QUESTIONS.filter((question) => answers[now][question]).pop();
+    }
     delete answers[now][last];
     save();
     draw(true);
@@ -147,10 +160,14 @@
   };
 
   const begin = () => {
-    worker = at("worker").value.trim();
-    if (!worker) return;
-    arrange();
-    answers = load();
+    const name = at("worker").value.trim();
+    if (!name) return;
+    if (name !== begun) {
+      worker = begun = name;
+      arrange();
+      answers = load();
+      given = [];
+    }
     draw(true);
   };
   const content = () => ({
@@ -170,10 +187,9 @@
     const data = content();
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([JSON.stringify(data, null, 1)], { type: "application/json" }));
-    const who = worker.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 40) || "someone";
-    // Two names may look the same as file names; the digest keeps one file from replacing another.
-    const mark = Math.floor(hash(worker) * 0xffff).toString(16).padStart(4, "0");
-    link.download = `${campaign.campaign}-batch-${String(campaign.batch).padStart(4, "0")}-${who}-${mark}.json`;
+    // The file's name does not name the person, since it is repeated where votes can't be counted.
+    const mark = [worker, `${worker} again`].map((text) => Math.floor(hash(text) * 0xffffffff).toString(16).padStart(8, "0"));
+    link.download = `${campaign.campaign}-batch-${String(campaign.batch).padStart(4, "0")}-${mark.join("")}.json`;
     document.body.append(link);
     link.click();
     link.remove();
@@ -198,28 +214,41 @@
     if (event.key === "Backspace" && at("start").hidden) {
       event.preventDefault();
       undo();
-    } else if (event.key === "?" && !at("work").hidden) {
+    } else if (event.key === "?" && at("keys").checked && !at("work").hidden) {
       stopClock();
       showStart();
-    } else if (!at("work").hidden && ANSWERS[event.key.toLowerCase()] && !event.repeat) {
+    } else if (event.key.startsWith("Arrow") && event.target.type === "radio") {
+      // Arrows move between answers without giving one; Space gives it. Or the last question could only be answered once.
+      event.preventDefault();
+      const group = [...event.target.closest(".answers").querySelectorAll("input")];
+      const step = event.key === "ArrowRight" || event.key === "ArrowDown" ? 1 : group.length - 1;
+      group[(group.indexOf(event.target) + step) % group.length].focus();
+    } else if (at("keys").checked && !at("work").hidden && ANSWERS[event.key.toLowerCase()] && !event.repeat) {
       event.preventDefault();
       const now = answers[place()];
       answer(QUESTIONS.find((question) => !now[question]), ANSWERS[event.key.toLowerCase()]);
     }
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? stopClock() : startClock()));
+  addEventListener("storage", (event) => {
+    if (!begun || event.key !== storeName()) return;
+    const before = place();
+    stopClock();
+    load().forEach((said, number) => (answers[number] = { ...said, ...answers[number] })); // answered in another tab
+    if (!at("work").hidden) draw(place() !== before);
+  });
   addEventListener("beforeunload", (event) => {
-    if (!exported && place() === answers.length) event.preventDefault();
+    if (!exported && (!kept || place() === answers.length)) event.preventDefault();
   });
   const showStart = () => {
     show("start");
-    at("go").textContent = worker ? "Go on" : "Start";
-    at(worker ? "go" : "worker").focus();
+    at("go").textContent = begun ? "Go on" : "Start";
+    at(begun ? "go" : "worker").focus();
   };
   const greet = () => {
     worker = at("worker").value.trim();
     arrange();
-    const full = worker ? load().filter(complete).length : 0;
+    const full = worker ? (worker === begun ? answers : load()).filter(complete).length : 0;
     at("saved").textContent = full ? `${full} of ${campaign.items.length} are answered already; you go on from there.` : "";
     at("go").textContent = full ? "Go on" : "Start";
   };

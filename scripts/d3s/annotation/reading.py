@@ -60,7 +60,9 @@ def read_votes(paths: Sequence[Path], recipes: Mapping[str, str | None], campaig
         except BadInput as bad:
             problems.append((path.name, 0, "", bad.status, bad.reason))
             continue
-        hashed = {name: digest("worker", name)[:12] for name in {vote.worker for vote in votes}}
+        # Salted, and the same however a person writes the name on another day.
+        names = {vote.worker for vote in votes}
+        hashed = {name: digest("worker", secret, " ".join(name.casefold().split()))[:12] for name in names}
         for vote in votes:
             sample, truth, problem = _look_up(vote, recipes, samples, secret)
             worker = hashed[vote.worker]

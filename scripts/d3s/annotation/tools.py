@@ -80,6 +80,31 @@ def label_studio_tasks(described: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps(tasks, indent=1, ensure_ascii=False) + "\n"
 
 
+def address_of_images(address: str) -> str:
+    """An address of the folder ``images/``, with the slash that a file's name follows; empty if there is none."""
+    return address if not address or address.endswith(("/", "=")) else f"{address}/"
+
+
+def deal_items(described: Sequence[Mapping[str, Any]], gold: Sequence[bool], per_task: int) -> list[Mapping[str, Any]]:
+    """Items in an order that gives every task its share of gold, since its worker may do no other one.
+
+    Args:
+        described: from ``describe_items``.
+        gold: which of them are gold.
+        per_task: items of a task.
+    """
+    known = [item for item, is_gold in zip(described, gold, strict=True) if is_gold]
+    others = [item for item, is_gold in zip(described, gold, strict=True) if not is_gold]
+    tasks = -(-len(described) // per_task)
+    dealt: list[Mapping[str, Any]] = []
+    for task in range(tasks):
+        own = known[task::tasks][:per_task]
+        own += others[: per_task - len(own)]
+        others = others[per_task - len(known[task::tasks][:per_task]) :]
+        dealt += sorted(own, key=lambda item: item["item"])  # names are digests, so this is a shuffle
+    return dealt
+
+
 def mechanical_turk_rows(described: Sequence[Mapping[str, Any]], per_task: int) -> pd.DataFrame:
     """The rows of Mechanical Turk's input file: so many items each, in numbered columns; the last row may have gaps."""
     names = ("item", "key", "image", "label", "definition", "background")

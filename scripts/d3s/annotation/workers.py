@@ -22,22 +22,26 @@ def judge_workers(votes: Votes, least_accuracy: float, least_gold: int) -> pd.Da
 
     Returns:
         A row per person: worker, votes, gold (items answered), gold_right (object and content as known), gold_accuracy
-        with its 95 % Wilson interval, background_accuracy (on gold), repeats, repeats_same (share of repeated images
-        with the same answer on the object), unsure (share), seconds (median per item), excluded, reason.
+        with its 95 % Wilson interval, gold_balanced (the mean of the accuracies where the object is there and where it
+        is not, which decides: who always says yes reaches a half), background_accuracy (on gold), repeats,
+        repeats_same (share of repeated images with the same answer on the object), unsure (share), seconds (median per
+        item), excluded, reason.
     """
     asked = pd.concat([votes.table.assign(counts=True), votes.gold[VOTE_COLUMNS].assign(counts=False)])
     gold_of, repeats_of = (dict(list(table.groupby("worker"))) for table in (votes.gold, votes.repeats))
     rows = []
     for worker, own in asked.groupby("worker", sort=True):
         gold, repeats = gold_of.get(worker, votes.gold[:0]), repeats_of.get(worker, votes.repeats[:0])
-        right = int(((gold["object"] == gold["known_object"]) & (gold["unsafe"] == gold["known_unsafe"])).sum())
+        as_known = (gold["object"] == gold["known_object"]) & (gold["unsafe"] == gold["known_unsafe"])
+        right = int(as_known.sum())
+        balanced = as_known.groupby(gold["known_object"]).mean().mean()
         places = gold[gold["background"].notna()]
         accuracy = right / len(gold) if len(gold) else np.nan
         low, high = binomtest(right, len(gold)).proportion_ci(method="wilson") if len(gold) else (np.nan, np.nan)
         first = own.drop_duplicates("sample").set_index("sample")["object"]
         same = (repeats["object"] == repeats["sample"].map(first)).mean() if len(repeats) else np.nan
-        excluded = len(gold) >= least_gold and accuracy < least_accuracy
-        told = f"right on {right} of {len(gold)} gold items; {least_accuracy:.0%} are needed" if excluded else ""
+        excluded = bool(len(gold) >= least_gold and balanced < least_accuracy)
+        told = f"right on {balanced:.0%} of gold, there and not there alike; {least_accuracy:.0%} are needed"
         rows.append(
             {
                 "worker": worker,
@@ -47,17 +51,18 @@ def judge_workers(votes: Votes, least_accuracy: float, least_gold: int) -> pd.Da
                 "gold_accuracy": accuracy,
                 "ci_low": low,
                 "ci_high": high,
+                "gold_balanced": balanced,
                 "background_accuracy": (places["background"] == places["known_background"]).mean(),
                 "repeats": len(repeats),
                 "repeats_same": same,
                 "unsure": (own["object"] == "unsure").mean(),
                 "seconds": own["seconds"].median(),
                 "excluded": excluded,
-                "reason": told,
+                "reason": told if excluded else "",
             }
         )
-    columns = ["worker", "votes", "gold", "gold_right", "gold_accuracy", "ci_low", "ci_high", "background_accuracy"]
-    columns += ["repeats", "repeats_same", "unsure", "seconds", "excluded", "reason"]
+    columns = ["worker", "votes", "gold", "gold_right", "gold_accuracy", "ci_low", "ci_high", "gold_balanced"]
+    columns += ["background_accuracy", "repeats", "repeats_same", "unsure", "seconds", "excluded", "reason"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -107,8 +112,11 @@ def nominal_alpha(counts: np.ndarray) -> float:
 
 
 def bootstrap_alpha(counts: np.ndarray, seed: int) -> tuple[float, float]:
-    """The 95 % percentile interval of alpha over resampled images, from the same sums as ``nominal_alpha``."""
-    if not np.isfinite(nominal_alpha(counts)):
+    """The 95 % percentile interval of alpha over resampled images, from the same sums as ``nominal_alpha``.
+
+    Samples in which all answers are the same say nothing of agreement and are left out. One image has no interval.
+    """
+    if len(counts) < 2 or not np.isfinite(nominal_alpha(counts)):
         return float("nan"), float("nan")
     totals = counts.sum(axis=1)
     differing = (totals**2 - (counts**2).sum(axis=1)) / (totals - 1)  # ordered pairs within an image that differ
