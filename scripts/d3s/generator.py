@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from d3s.devices import choose_device
 from d3s.errors import D3SError
-from d3s.models import check_model
+from d3s.models import check_model, weights_variant
 from d3s.prompts import prompt_limit
 from d3s.sampling import OWN_SCHEDULER, Request, Sampling
 
@@ -50,7 +50,11 @@ class Generator:
         diffusers.utils.logging.set_verbosity_error()
         try:
             pipeline = PIPELINES[sampling.mode].from_pretrained(
-                str(model), dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+                str(model),
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                local_files_only=True,
+                variant=weights_variant(model),
             )
         except ValueError as error:
             raise D3SError(

@@ -4,6 +4,7 @@ Standard library alone: the Snakefile reads a model's digest each time it is par
 """
 
 import json
+import re
 from pathlib import Path
 
 from d3s.errors import D3SError
@@ -76,3 +77,11 @@ def check_model(folder: str | Path) -> None:
                 f"{Path(folder) / name} {state}",
                 f"restore the model, or accept it as it is: python scripts/pin_model.py {folder}",
             )
+
+
+def weights_variant(folder: str | Path) -> str | None:
+    """The variant that a model's weights are named by, such as ``fp16``; nothing if they are the plain ones."""
+    names = [path.name for path in Path(folder).glob("*/*.safetensors")]
+    variants = {match[1] for name in names if (match := re.search(r"\.(fp16|bf16|fp32)(?:-\d+-of-\d+)?\.safe", name))}
+    plain = any(not re.search(r"\.(fp16|bf16|fp32)(?:-\d+-of-\d+)?\.safe", name) for name in names)
+    return None if plain or not variants else min(variants)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from d3s.errors import D3SError
-from d3s.models import PINS, check_model, model_digest, pin_model
+from d3s.models import PINS, check_model, model_digest, pin_model, weights_variant
 from d3s.shards import write_json
 
 
@@ -62,3 +62,21 @@ def test_a_model_without_pins_says_how_to_pin_it(tmp_path: Path) -> None:
         model_digest(tmp_path)
     with pytest.raises(D3SError, match=r"model_index\.json"):
         pin_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "variant"),
+    [
+        (["model.safetensors"], None),
+        (["model.fp16.safetensors"], "fp16"),
+        (["model.fp16-00001-of-00002.safetensors"], "fp16"),
+        (["model.fp16.safetensors", "model.safetensors"], None),
+    ],
+)
+def test_the_variant_of_the_weights_is_told_by_their_names(
+    tmp_path: Path, names: list[str], variant: str | None
+) -> None:
+    (tmp_path / "unet").mkdir()
+    for name in names:
+        (tmp_path / "unet" / name).touch()
+    assert weights_variant(tmp_path) == variant
