@@ -115,7 +115,8 @@ def test_the_card_says_what_was_counted(tmp_path: Path) -> None:
         "| train | 11 | 2 | 2 | 2 | 6 | 6 | 5 |",
         "| `zebra` | 2 | 3 |",
         "| `off_class` | 0 | 1 |",
-        "| 18 | `dreamer` | `00112233445566778899aabbccddeeff` | `DDIMScheduler` | 20 | 0.55 | 2.5 | `float32` | 16 |",
+        "| 18 | `dreamer` | `00112233445566778899aabbccddeeff` | `image2image` | `DDIMScheduler` | 20 | 0.55 | 2.5 "
+        "| `float32` | 16 |",
         "No person has voted on any of these images.",
         "A classifier did (lite1)",
         "in common: 0 exemplars",

@@ -107,6 +107,22 @@ def test_the_place_of_the_model_on_the_disk_is_not_told(small: Small) -> None:
     assert generator["images"] == 18
 
 
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("image2image", "painted this guide anew"),
+        ("inpainting", "kept its pixels"),
+        ("text2image", "had no part in it"),
+    ],
+)
+def test_what_the_model_was_given_is_told(small: Small, mode: str, told: str) -> None:
+    made = {name: record_of("val", "sand", CLASSES[0], 0)[name] for name in MADE_WITH} | {"mode": mode}
+    rows = small.manifest[small.manifest["accepted"]]
+    facts = gather_facts(small.manifest, rows, pd.DataFrame([made] * len(rows)), Counter({(16, 16): 1}), about_small())
+    assert len(facts.modes) == 1
+    assert told in facts.modes[0]
+
+
 def test_facts_do_not_depend_on_the_folder(small: Small, tmp_path: Path) -> None:
     other = make_small(tmp_path)
     assert facts_of(other.manifest).limits == facts_of(small.manifest).limits

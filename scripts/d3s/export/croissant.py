@@ -157,7 +157,7 @@ def describe(facts: Facts, about: About, sums: Mapping[str, str], sizes: Mapping
         "keywords": ["synthetic images", "distribution shift", "spurious correlation"],
         "isLiveDataset": False,
         "rai:dataCollection": (
-            "A cut-out was pasted on a picture of a background, and an image-to-image diffusion model painted it anew."
+            f"A cut-out was pasted on a picture of a background, which made a guide. {' '.join(facts.modes)}"
         ),
         "rai:dataCollectionType": ["Synthetic data"],
         "rai:dataAnnotationProtocol": _verification(facts),

@@ -17,6 +17,20 @@ MOST_NAMED = 10
 """Names that a sentence lists before it only counts the rest."""
 
 
+MODES = {
+    "image2image": "A diffusion model painted this guide anew, from an image of it in noise and a prompt.",
+    "inpainting": (
+        "A diffusion model painted the background of this guide anew, from an image of it in noise and a prompt; the "
+        "cut-out kept its pixels."
+    ),
+    "text2image": (
+        "A diffusion model painted the image from a prompt alone: the guide, and with it the cut-out and the template "
+        "that the fields name, had no part in it."
+    ),
+}
+"""What the model was given, by mode."""
+
+
 @dataclass(frozen=True)
 class About:
     """What the config and the tables say.
@@ -53,6 +67,7 @@ class Facts:
         shared: what the splits must not have in common, and how many of it they have.
         panoramas: how many of them show in both splits, in different directions.
         generators: a row per way of making images, with its images.
+        modes: a sentence for each mode among them: what the model was given.
         sources: a row per source of pictures that went into the images.
         limits: sentences.
     """
@@ -69,6 +84,7 @@ class Facts:
     shared: dict[str, int]
     panoramas: int
     generators: list[dict[str, Any]]
+    modes: list[str]
     sources: list[dict[str, Any]]
     limits: list[str]
 
@@ -102,6 +118,7 @@ def gather_facts(
         shared=shared,
         panoramas=_shared_panoramas(rows, about),
         generators=_generators(made_with),
+        modes=[MODES[mode] for mode in MODES if mode in set(made_with["mode"])],
         sources=sources,
         limits=_limits(manifest, rows, cells, shared, sources, sizes, about),
     )

@@ -18,7 +18,9 @@ MOST_OPEN = 64
 MADE_WITH = [
     "model",
     "model_digest",
+    "mode",
     "scheduler",
+    "options",
     "steps",
     "strength",
     "guidance",
