@@ -146,9 +146,9 @@ def composition(folder: Path) -> Iterator[Figure]:
     exemplars = tables[0].assign(class_id=0, split_group=tables[0]["exemplar"])
     templates = tables[1].assign(template_group=tables[1]["template"])
     classes = [{"class_id": "0", "name": "thing", "label": "thing", "definition": "", "imagenet_indices": ""}]
-    prompts = PromptSettings("a photo of a {class}, {background}", "", lambda text: len(text.split()), 77)
+    prompts = PromptSettings(("a photo of a {class}, {background}",), "", lambda text: len(text.split()), 77)
 
-    plan = ShardPlan("train", "background", "bg", "in a place", 0, count, 1)
+    plan = ShardPlan("train", "background", "bg", "in a place", "bg", 0, count, 1)
     ranges = PlacementRanges((0.4, 0.4), True, (0, 1), (0, 1))
     chosen = plan_shard(plan, classes, exemplars, templates, ranges, prompts)
 

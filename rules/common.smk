@@ -13,12 +13,10 @@ from d3s.codedigest import code_digest
 from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
 from d3s.models import model_digest
-from d3s.prompts import check_template
 from d3s.tables import slice_digest
 
 try:
     CONFIG = check_config(config)
-    check_template(CONFIG["prompts"]["template"])
     TABLES = load_tables(CONFIG)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
     MODEL = CONFIG["generator"]["model"]
@@ -30,8 +28,9 @@ except D3SError as error:
 SCRIPTS = Path(workflow.basedir) / "scripts"
 STORE = shlex.quote(CONFIG["store"])
 SPLITS = ("train", "val")
-SHIFT = CONFIG["shift"]
+SHIFTS = sorted({row["shift"] for row in TABLES.backgrounds})
 BACKGROUNDS = [row["background"] for row in TABLES.backgrounds]
+TEMPLATE_SETS = sorted({row["templates"] for row in TABLES.backgrounds})
 CHUNKS = sorted({int(row["class_id"]) // CONFIG["classes_per_chunk"] for row in TABLES.classes})
 OBJECTIVES = CONFIG["encoders"]["objectives"]
 SEEDS = CONFIG["encoders"]["seeds"]
@@ -50,8 +49,8 @@ shell.prefix(
 
 wildcard_constraints:
     split="train|val",
-    shift=SHIFT,
-    background="|".join(BACKGROUNDS),
+    shift="|".join(SHIFTS),
+    background="|".join(sorted({*BACKGROUNDS, *TEMPLATE_SETS})),
     chunk=r"\d+",
     objective="|".join(OBJECTIVES),
     seed=r"\d+",
@@ -72,12 +71,12 @@ CONVERSION = code("convert_weights")
 
 def shards(stage, *splits, ending="digests.json"):
     """The paths of all shards of a stage; rules depend on the small digest files and take the tars as ancient."""
-    return expand(
-        f"results/{stage}/{{split}}/{SHIFT}/{{background}}/{{chunk}}.{ending}",
-        split=splits,
-        background=BACKGROUNDS,
-        chunk=CHUNKS,
-    )
+    return [
+        f"results/{stage}/{split}/{row['shift']}/{row['background']}/{chunk}.{ending}"
+        for split in splits
+        for row in TABLES.backgrounds
+        for chunk in CHUNKS
+    ]
 
 
 def classes_of(chunk):
@@ -100,17 +99,18 @@ def exemplars_of(wildcards):
 
 
 def templates_of(wildcards):
-    """The rows of the templates of a background."""
+    """The rows of the templates of a set: a background's own, or one that several share."""
     return [row for row in TABLES.templates if row["background"] == wildcards.background]
 
 
+def background_row(wildcards):
+    """A background's row."""
+    return next(row for row in TABLES.backgrounds if row["background"] == wildcards.background)
+
+
 def background_cell(column):
-    """A function that gives a cell of a background's row."""
-
-    def cell(wildcards):
-        return next(row for row in TABLES.backgrounds if row["background"] == wildcards.background)[column]
-
-    return cell
+    """A function that gives a cell of it."""
+    return lambda wildcards: background_row(wildcards)[column]
 
 
 def classifier_cell(column, name=None):

@@ -6,8 +6,8 @@ rule compose_guides:
     input:
         foregrounds="results/foregrounds/{chunk}.digests.json",
         foregrounds_tar=ancient("results/foregrounds/{chunk}.tar"),
-        backgrounds="results/backgrounds/{background}.digests.json",
-        backgrounds_tar=ancient("results/backgrounds/{background}.tar"),
+        backgrounds=lambda wildcards: f"results/backgrounds/{background_row(wildcards)['templates']}.digests.json",
+        backgrounds_tar=ancient(lambda wildcards: f"results/backgrounds/{background_row(wildcards)['templates']}.tar"),
         classes=ancient(CONFIG["tables"]["classes"]),
     output:
         tar="results/guides/{split}/{shift}/{background}/{chunk}.tar",
@@ -31,6 +31,7 @@ rule compose_guides:
         rows=class_rows,
         phrase=background_cell("phrase"),
         revision=background_cell("revision"),
+        templates=background_cell("templates"),
         per_class=lambda wildcards: CONFIG["images_per_cell"][wildcards.split],
         seed=CONFIG["seed"],
         size=CONFIG["guides"]["size"],
@@ -38,8 +39,9 @@ rule compose_guides:
         flip="yes" if CONFIG["guides"]["flip"] else "no",
         x=CONFIG["guides"]["x"],
         y=CONFIG["guides"]["y"],
-        prompt=lambda wildcards: CONFIG["prompts"]["template"],  # a function, since its braces are not wildcards
-        negative=lambda wildcards: CONFIG["prompts"]["negative"],
+        # functions, since their braces are not wildcards
+        prompts=lambda wildcards: CONFIG["prompts"][wildcards.shift]["templates"],
+        negative=lambda wildcards: CONFIG["prompts"][wildcards.shift]["negative"],
         masks="yes" if CONFIG["generator"]["mode"] == "inpainting" else "no",
         model=MODEL,
         tokenizer=TOKENIZER_DIGEST,
@@ -48,7 +50,8 @@ rule compose_guides:
         'python "$SCRIPTS"/compose_guides.py --foregrounds {input.foregrounds_tar} --backgrounds {input.backgrounds_tar}'
         " --classes-table {input.classes:q} --classes {params.classes} --rows-digest {params.rows}"
         " --split {wildcards.split} --shift {wildcards.shift} --background {wildcards.background}"
-        " --phrase {params.phrase:q} --revision {params.revision} --count {params.per_class} --seed {params.seed}"
+        " --phrase={params.phrase:q} --templates {params.templates} --revision {params.revision}"
+        " --count {params.per_class} --seed {params.seed}"
         " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"
-        " --prompt {params.prompt:q} --negative-prompt={params.negative:q} --model {params.model:q}"
+        " --prompts {params.prompts:q} --negative-prompt={params.negative:q} --model {params.model:q}"
         " --masks {params.masks} --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

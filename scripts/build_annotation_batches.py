@@ -139,7 +139,7 @@ def main(args: argparse.Namespace) -> None:
     }
     for class_id, pictures in examples(args.foregrounds, args.examples, args.seed).items():
         shown[class_id]["examples"] = pictures
-    phrases = {row["background"]: row["phrase"] for row in backgrounds}
+    phrases = {row["background"]: row["phrase"] or row["background"] for row in backgrounds}
     with whole_folder(args.output) as folder:
         write_pages(folder, items, shown, phrases, args)
         # Repeats tell how steady one person is; other tools may show them to two.

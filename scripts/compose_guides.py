@@ -27,7 +27,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--split", choices=("train", "val"), required=True)
     parser.add_argument("--shift", required=True)
     parser.add_argument("--background", required=True)
-    parser.add_argument("--phrase", required=True, help="the background's words in the prompt")
+    parser.add_argument("--phrase", default="", help="the background's words in the prompt")
+    parser.add_argument("--templates", required=True, help="the name of the set of templates")
     parser.add_argument("--revision", type=int, required=True, help="the background's revision")
     parser.add_argument("--count", type=int, required=True, help="images per class")
     parser.add_argument("--seed", type=int, required=True, help="root seed")
@@ -36,7 +37,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--flip", choices=("yes", "no"), required=True)
     parser.add_argument("--x", type=float, nargs=2, required=True, help="range of places in the free width")
     parser.add_argument("--y", type=float, nargs=2, required=True, help="range of places in the free height")
-    parser.add_argument("--prompt", required=True, help="template with {class}, {definition}, {background}")
+    parser.add_argument("--prompts", nargs="+", required=True, help="wordings with {class}, {definition}, {background}")
     parser.add_argument("--negative-prompt", default="")
     parser.add_argument("--model", type=Path, required=True, help="model whose tokenizer limits the prompt")
     parser.add_argument(
@@ -50,9 +51,19 @@ def parse() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     classes = [row for row in read_table(args.classes_table, "classes") if int(row["class_id"]) in args.classes]
     check_slice(classes, ("class_id", "name", "label", "definition"), args.rows_digest, args.classes_table)
-    check_template(args.prompt)
+    for wording in args.prompts:
+        check_template(wording)
     count, limit = load_token_counter(args.model)
-    plan = ShardPlan(args.split, args.shift, args.background, args.phrase, args.revision, args.count, args.seed)
+    plan = ShardPlan(
+        args.split,
+        args.shift,
+        args.background,
+        args.phrase,
+        args.templates,
+        args.revision,
+        args.count,
+        args.seed,
+    )
     with TarReader(args.foregrounds) as exemplar_tar, TarReader(args.backgrounds) as template_tar:
         material = Material(
             pd.read_parquet(args.foregrounds.with_suffix(".parquet")),
@@ -65,7 +76,7 @@ def main(args: argparse.Namespace) -> None:
             classes,
             material,
             PlacementRanges(tuple(args.scale), args.flip == "yes", tuple(args.x), tuple(args.y)),
-            PromptSettings(args.prompt, args.negative_prompt, count, limit),
+            PromptSettings(tuple(args.prompts), args.negative_prompt, count, limit),
             args.size,
             args.masks == "yes",
         )

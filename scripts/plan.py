@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -77,34 +78,26 @@ class Shards:
             self.chunks.setdefault(int(row["class_id"]) // config["classes_per_chunk"], []).append(row)
         backgrounds = {row["background"]: row for row in tables.backgrounds}
         self.grid = [(split, backgrounds[name], chunk) for split, _, name, chunk in shard_grid(config, tables)]
-        self._prompts: PromptSettings | None = None
+        self._counter: tuple[Callable[[str], int], int] | None = None
 
-    def path(self, stage: str, split: str, background: str, chunk: int) -> Path:
+    def path(self, stage: str, split: str, background: dict[str, str], chunk: int) -> Path:
         """The manifest of a shard."""
-        return self.results / stage / split / self.config["shift"] / background / f"{chunk}.parquet"
+        return self.results / stage / split / background["shift"] / background["background"] / f"{chunk}.parquet"
 
-    def must_run(self, split: str, background: str, chunk: int) -> bool:
-        return (split, self.config["shift"], background, str(chunk)) in self.stale.get("generate_images", set())
+    def must_run(self, split: str, background: dict[str, str], chunk: int) -> bool:
+        shard = (split, background["shift"], background["background"], str(chunk))
+        return shard in self.stale.get("generate_images", set())
 
     def plan(self, split: str, background: dict[str, str], chunk: int) -> pd.DataFrame:
         """The samples of a shard, without the digests of their guides."""
-        guides, prompts = self.config["guides"], self.config["prompts"]
-        if self._prompts is None:
-            counter = load_token_counter(self.config["generator"]["model"])
-            self._prompts = PromptSettings(prompts["template"], prompts["negative"], *counter)
-        plan = ShardPlan(
-            split,
-            self.config["shift"],
-            background["background"],
-            background["phrase"],
-            int(background["revision"]),
-            self.config["images_per_cell"][split],
-            self.config["seed"],
-        )
+        guides, family = self.config["guides"], self.config["prompts"][background["shift"]]
+        self._counter = self._counter or load_token_counter(self.config["generator"]["model"])
+        prompts = PromptSettings(tuple(family["templates"]), family["negative"], *self._counter)
+        plan = ShardPlan.of(background, split, self.config["images_per_cell"][split], self.config["seed"])
         ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
-        exemplars, templates = self._exemplars(chunk), self._templates(background["background"])
+        exemplars, templates = self._exemplars(chunk), self._templates(background["templates"])
         tables = pd.read_parquet(exemplars.with_suffix(".parquet")), pd.read_parquet(templates.with_suffix(".parquet"))
-        table = plan_shard(plan, self.chunks[chunk], *tables, ranges, self._prompts)
+        table = plan_shard(plan, self.chunks[chunk], *tables, ranges, prompts)
         return table.assign(size=guides["size"])
 
     def compose(self, planned: pd.DataFrame, background: dict[str, str], chunk: int, most: int) -> pd.DataFrame:
@@ -112,7 +105,7 @@ class Shards:
         rows = planned[(planned["guide_digest"] == "") & (planned["status"] == "ok")].head(most)
         if rows.empty:
             return planned
-        exemplars, templates = self._exemplars(chunk), self._templates(background["background"])
+        exemplars, templates = self._exemplars(chunk), self._templates(background["templates"])
         with TarReader(exemplars) as ours, TarReader(templates) as theirs:
             tables = [pd.read_parquet(tar.with_suffix(".parquet")) for tar in (exemplars, templates)]
             material = Material(tables[0], ours, tables[1], theirs)
@@ -143,7 +136,7 @@ class Shards:
         return made
 
     def _templates(self, background: str) -> Path:
-        """The tar of a background's templates, its manifest beside it: the run's own, or one made aside."""
+        """The tar of a set of templates, its manifest beside it: the run's own, or one made aside."""
         if (background,) not in self.stale.get("prepare_backgrounds", set()):
             return self.results / "backgrounds" / f"{background}.tar"
         made = self.aside / "backgrounds" / f"{background}.tar"
@@ -194,8 +187,8 @@ def _tell(args: argparse.Namespace, config: dict, jobs: list[Job], shards: Shard
 
     tables, left = [], MOST_COMPOSED if store.keys() else 0
     for split, background, chunk in cli.progress(shards.grid, len(shards.grid), "shards"):
-        manifest = shards.path("images", split, background["background"], chunk)
-        if not shards.must_run(split, background["background"], chunk):
+        manifest = shards.path("images", split, background, chunk)
+        if not shards.must_run(split, background, chunk):
             kept = pd.read_parquet(manifest, columns=["sample", "split", "background", "recipe", "status", "reason"])
             action = kept["status"].map(lambda status: "keep" if status == "ok" else "none")
             tables.append(kept.assign(action=action).drop(columns="status"))

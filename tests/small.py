@@ -36,7 +36,7 @@ BACKGROUNDS = [
 PER_SPLIT = {"train": 3, "val": 2}
 SETTINGS: dict[str, Any] = {
     "seed": 1,
-    "prompts": {"template": "a photo of a {class}, {background}", "negative": ""},
+    "prompts": {"background": {"templates": ["a photo of a {class}, {background}"], "negative": ""}},
     "guides": {"scale": [0.4, 0.4], "flip": True},
     "screens": {"min_contrast": 0.02, "min_probability": 0.1, "duplicate_distance": 2},
     "annotations": {"rule": "veto", "votes": 5},
@@ -194,6 +194,7 @@ def record_of(split: str, background: str, row: Mapping[str, str], index: int) -
         "template_group": f"pan-{background}:{split}:{index}",
         "prompt": f"a photo of a {row['label']}, {background}",
         "negative_prompt": "",
+        "prompt_trimmed": False,
         "seed": 2**63 - 1 - index,
         "recipe": digest(sample, "recipe"),
         "guide_digest": digest(sample, "guide"),

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from d3s.errors import D3SError
+from d3s.prompts import check_families
 from d3s.tables import Row, read_table
 
 MOST_PER_SHARD = 3_400
@@ -30,12 +31,22 @@ def load_schema() -> dict[str, Any]:
 def with_defaults(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of ``given`` in which every key that is left out has the schema's default, at every depth."""
     filled = dict(given)
-    for name, rule in schema.get("properties", {}).items():
+    rules = schema.get("properties", {})
+    for name, rule in rules.items():
         if name not in filled and "default" in rule:
             filled[name] = rule["default"]
-        if isinstance(filled.get(name), dict):
-            filled[name] = with_defaults(filled[name], rule)
+    others = schema.get("additionalProperties")
+    for name, value in filled.items():
+        rule = rules.get(name, others)
+        if isinstance(value, dict) and isinstance(rule, dict):
+            filled[name] = with_defaults(value, _resolved(rule))
     return filled
+
+
+def _resolved(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A rule of the schema, or the definition that it refers to."""
+    definition: Mapping[str, Any] = load_schema()["$defs"][rule["$ref"].split("/")[-1]] if "$ref" in rule else rule
+    return definition
 
 
 def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,20 +166,14 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
     read = {kind: read_table(path, kind) for kind, path in paths.items() if path}
     tables = Tables(**{kind: read.get(kind, []) for kind in Tables.__annotations__})
     _check_links(tables.exemplars, "class_id", tables.classes, paths["exemplars"], paths["classes"])
-    _check_links(tables.templates, "background", tables.backgrounds, paths["templates"], paths["backgrounds"])
+    _check_templates(tables, paths)
+    check_families(config["prompts"], tables.backgrounds, paths["backgrounds"])
     with_exemplars = {row["class_id"] for row in tables.exemplars}
     for row in tables.classes:
         if row["class_id"] not in with_exemplars:
             raise D3SError(
                 f"the class {row['name']!r} ({row['class_id']}) has no exemplars",
                 f"add rows for it to {paths['exemplars']}, or remove it from {paths['classes']}",
-            )
-    with_templates = {row["background"] for row in tables.templates}
-    for row in tables.backgrounds:
-        if row["background"] not in with_templates:
-            raise D3SError(
-                f"the background {row['background']!r} has no templates",
-                f"add rows for it to {paths['templates']}, or remove it from {paths['backgrounds']}",
             )
     for name, count in Counter(row["name"] for row in tables.classes).items():
         if count > 1:
@@ -185,6 +190,25 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
                 "one network has one role: backbone, screen and judge",
             )
     return tables
+
+
+def _check_templates(tables: Tables, paths: Mapping[str, str]) -> None:
+    """Each template is some background's, and each background has some: its own, or those that its row names."""
+    given, wanted = {row["background"] for row in tables.templates}, {row["templates"] for row in tables.backgrounds}
+    for row in tables.templates:
+        if row["background"] not in wanted:
+            near = difflib.get_close_matches(row["background"], sorted(wanted), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"add it to {paths['backgrounds']}"
+            raise D3SError(
+                f"{paths['templates']}: background {row['background']!r} is not in {paths['backgrounds']}", hint
+            )
+    for row in tables.backgrounds:
+        if row["templates"] not in given:
+            whose = "" if row["templates"] == row["background"] else f" (those of {row['templates']!r})"
+            raise D3SError(
+                f"the background {row['background']!r} has no templates{whose}",
+                f"add rows for it to {paths['templates']}, or remove it from {paths['backgrounds']}",
+            )
 
 
 def _check_links(rows: list[Row], column: str, targets: list[Row], table: str, target_table: str) -> None:

@@ -23,22 +23,40 @@ MOST_HELD = 512
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """What a shard holds: ``count`` images of each class of a chunk, in one split, shift and background."""
+    """What a shard holds: ``count`` images of each class of a chunk, in one split, shift and background.
+
+    ``templates`` names the set of pictures that the background's guides are pasted on.
+    """
 
     split: str
     shift: str
     background: str
     phrase: str
+    templates: str
     revision: int
     count: int
     seed: int
 
+    @classmethod
+    def of(cls, background: Row, split: str, count: int, seed: int) -> "ShardPlan":
+        """The plan of a background's row."""
+        return cls(
+            split=split,
+            shift=background["shift"],
+            background=background["background"],
+            phrase=background["phrase"],
+            templates=background["templates"],
+            revision=int(background["revision"]),
+            count=count,
+            seed=seed,
+        )
+
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """How prompts are written; ``count`` gives the tokens of a text, of which ``limit`` are kept."""
+    """How prompts are written: which templates there are to choose from, and how many tokens (``count``) are kept."""
 
-    template: str
+    templates: tuple[str, ...]
     negative: str
     count: Callable[[str], int]
     limit: int
@@ -70,7 +88,8 @@ def plan_shard(
     """Choose exemplar, template, placement, prompt and noise seed for every sample; no pixel is touched.
 
     Exemplar, placement and noise depend on (class, split, index, revision) and not on the background, so samples of
-    equal index form a matched set across backgrounds; the template depends on the background as well.
+    equal index form a matched set across backgrounds, and so does the way that the prompt is worded. The template
+    depends on the background as well, or on the set of templates that backgrounds share.
 
     Args:
         exemplars, templates: manifests of the chunk's exemplars and the background's templates.
@@ -123,14 +142,15 @@ def plan_shard(
                 if not places:
                     reason = f"background {plan.background} has no usable template in {plan.split}"
                     raise BadInput("no_template", reason)
+                wording = choose(prompts.templates, plan.seed, "prompt", *identity)
                 prompt = write_prompt(
-                    prompts.template, row["label"], row["definition"], plan.phrase, prompts.count, prompts.limit
+                    wording, row["label"], row["definition"], plan.phrase, prompts.count, prompts.limit
                 )
             except BadInput as error:
                 record |= {"status": error.status, "reason": error.reason}
                 continue
             exemplar = own[choose(list(own), plan.seed, "exemplar", *identity)]
-            template = places[choose(list(places), plan.seed, "template", plan.background, *identity)]
+            template = places[choose(list(places), plan.seed, "template", plan.templates, *identity)]
             record |= {
                 "exemplar": exemplar["exemplar"],
                 "exemplar_digest": exemplar["digest"],

@@ -22,6 +22,7 @@ IDENTITY = [
     "template",
     "template_group",
     "prompt",
+    "prompt_trimmed",
     "seed",
     "recipe",
     "guide_digest",

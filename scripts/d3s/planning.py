@@ -58,8 +58,12 @@ class Job:
 def shard_grid(config: Mapping[str, Any], tables: Tables) -> list[tuple[str, str, str, int]]:
     """The (split, shift, background, chunk) of all shards that a config asks for."""
     chunks = sorted({int(row["class_id"]) // config["classes_per_chunk"] for row in tables.classes})
-    backgrounds = [row["background"] for row in tables.backgrounds]
-    return [(s, config["shift"], b, c) for s in ("train", "val") for b in backgrounds for c in chunks]
+    return [
+        (split, row["shift"], row["background"], chunk)
+        for split in ("train", "val")
+        for row in tables.backgrounds
+        for chunk in chunks
+    ]
 
 
 def parse_dry_run(text: str) -> list[Job]:

@@ -1,16 +1,21 @@
 """Prompts from templates with closed placeholders, always inside the text encoder's token limit (paper, section 3).
 
+Templates come in families, one for each shift: on backgrounds, by country, by year ... (paper, section 3 and appendix).
+
 CLIP text encoders keep 77 tokens and drop the rest without a word. A WordNet gloss can push the background phrase
 out of them, so the definition is what gets trimmed, never the class or the phrase.
 """
 
+import difflib
 import json
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from d3s.errors import BadInput, D3SError
+from d3s.tables import Row
 
 PLACEHOLDERS = ("class", "definition", "background")
 
@@ -30,22 +35,57 @@ class Prompt:
     trimmed: bool
 
 
-def check_template(template: str) -> None:
-    """Refuse a template with unknown placeholders, or without the class or the background.
+def check_template(template: str) -> set[str]:
+    """Refuse a template with unknown placeholders, or without the class.
+
+    Returns:
+        The placeholders that it has.
 
     Raises:
         D3SError: with the placeholders that there are.
     """
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
     except ValueError as error:
         raise D3SError(f"the prompt template {template!r} is malformed ({error})", "close every brace") from None
-    for name in names:
-        if name not in PLACEHOLDERS:
-            raise D3SError(f"the prompt template has an unknown placeholder {{{name}}}", f"use {_listed()}")
-    for name in ("class", "background"):
-        if name not in names:
-            raise D3SError(f"the prompt template {template!r} lacks {{{name}}}", f"use {_listed()}")
+    for name in sorted(names - set(PLACEHOLDERS)):
+        raise D3SError(f"the prompt template has an unknown placeholder {{{name}}}", f"use {_listed()}")
+    if "class" not in names:
+        raise D3SError(f"the prompt template {template!r} lacks {{class}}", f"use {_listed()}")
+    return names
+
+
+def check_families(families: Mapping[str, Mapping[str, Any]], backgrounds: Iterable[Row], table: str) -> None:
+    """Check the templates of all families, and that each background's family can say its phrase.
+
+    Args:
+        families: ``templates`` and ``negative`` of each, by shift.
+        backgrounds: rows of the background table.
+        table: its path, for messages.
+
+    Raises:
+        D3SError: a template is malformed, a background's family is unknown, its phrase would go unsaid or is missing.
+    """
+    placeholders = {
+        shift: [check_template(template) for template in family["templates"]] for shift, family in families.items()
+    }
+    for row in backgrounds:
+        shift, name = row["shift"], row["background"]
+        if shift not in placeholders:
+            near = difflib.get_close_matches(shift, placeholders, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"add a family {shift}: with its templates under prompts:"
+            raise D3SError(f"{table}: the shift {shift!r} of the background {name!r} is no prompt family", hint)
+        for template, names in zip(families[shift]["templates"], placeholders[shift], strict=True):
+            if "background" in names and not row["phrase"]:
+                raise D3SError(
+                    f"{table}: the background {name!r} has no phrase, which the template {template!r} asks for",
+                    f"give it one, or leave {{background}} out of the templates of prompts: {shift}:",
+                )
+            if "background" not in names and row["phrase"]:
+                raise D3SError(
+                    f"the prompt template {template!r} lacks {{background}}, so the phrase of {name!r} would go unsaid",
+                    f"add it to the templates of prompts: {shift}:, or empty the phrase in {table}",
+                )
 
 
 def _listed() -> str:

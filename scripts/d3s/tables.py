@@ -35,12 +35,14 @@ class Schema:
         optional: columns that may be left out or be empty.
         key: columns whose values must be unique together.
         choices: columns with a closed set of values.
+        defaults: what an empty cell of a column means; it may name other columns, as in ``{background}``.
     """
 
     columns: Mapping[str, re.Pattern[str]]
     key: tuple[str, ...]
     optional: frozenset[str] = frozenset()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 SCHEMAS = {
@@ -71,9 +73,10 @@ SCHEMAS = {
         choices={"split": ("train", "val")},
     ),
     "backgrounds": Schema(
-        {"background": NAME, "phrase": TEXT, "revision": INTEGER, "note": ANY},
+        {"background": NAME, "phrase": TEXT, "revision": INTEGER, "shift": NAME, "templates": NAME, "note": ANY},
         key=("background",),
-        optional=frozenset({"note"}),
+        optional=frozenset({"phrase", "shift", "templates", "note"}),
+        defaults={"shift": "background", "templates": "{background}"},
     ),
     "templates": Schema(
         {
@@ -158,6 +161,7 @@ def read_table(path: str | Path, kind: str) -> list[Row]:
             )
         row = dict.fromkeys(schema.columns, "") | dict(zip(header, (cell.strip() for cell in cells), strict=True))
         _check_row(path, number, row, schema)
+        row |= {name: meant.format(**row) for name, meant in schema.defaults.items() if not row[name]}
         key = tuple(row[name] for name in schema.key)
         if key in seen:
             raise D3SError(

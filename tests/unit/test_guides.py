@@ -17,7 +17,7 @@ CLASSES: list[Row] = [
     {"class_id": "1", "name": "box", "label": "box", "definition": "", "imagenet_indices": "2"},
 ]
 RANGES = PlacementRanges((0.4, 0.8), True, (0, 1), (0, 1))
-PROMPTS = PromptSettings("a photo of a {class}, {definition}, {background}", "", lambda text: len(text.split()), 77)
+PROMPTS = PromptSettings(("a photo of a {class}, {definition}, {background}",), "", lambda text: len(text.split()), 77)
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +69,21 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Material]:
 
 
 def compose(
-    material: Material, background: str = "grass", count: int = 5, revision: int = 0, classes: list[Row] = CLASSES
+    material: Material,
+    background: str = "grass",
+    count: int = 5,
+    revision: int = 0,
+    classes: list[Row] = CLASSES,
+    templates: str = "",
+    prompts: PromptSettings = PROMPTS,
 ) -> pd.DataFrame:
-    plan = ShardPlan("train", "background", background, f"on {background}", revision, count, 7)
-    table, _ = compose_shard(plan, classes, material, RANGES, PROMPTS, 32)
+    plan = ShardPlan("train", "background", background, f"on {background}", templates or background, revision, count, 7)
+    table, _ = compose_shard(plan, classes, material, RANGES, prompts, 32)
     return table.set_index("sample")
 
 
 def test_every_sample_has_a_row_and_a_guide(material: dict[str, Material]) -> None:
-    plan = ShardPlan("val", "background", "grass", "on grass", 0, 3, 7)
+    plan = ShardPlan("val", "background", "grass", "on grass", "grass", 0, 3, 7)
     table, members = compose_shard(plan, CLASSES, material["grass"], RANGES, PROMPTS, 32)
     assert list(table["status"]) == ["ok"] * 6
     assert [name for name, _ in members] == list(table["member"])
@@ -91,6 +97,22 @@ def test_matched_sets_differ_in_the_background_alone(material: dict[str, Materia
     same = ["matched_set", "exemplar", "seed", "scale", "flip", "x", "y"]
     assert grass[same].to_numpy().tolist() == sand[same].to_numpy().tolist()
     assert not set(grass["guide_digest"]) & set(sand["guide_digest"])
+
+
+def test_backgrounds_that_share_templates_match_in_the_template_too(material: dict[str, Material]) -> None:
+    chile = compose(material["grass"], "chile", templates="grass")
+    japan = compose(material["grass"], "japan", templates="grass")
+    assert list(chile["guide_digest"]) == list(japan["guide_digest"])
+    assert not set(chile["prompt"]) & set(japan["prompt"])
+
+
+def test_the_wording_of_a_prompt_is_chosen_by_identity(material: dict[str, Material]) -> None:
+    wordings = ("a photo of a {class}, {background}", "a {class}, seen {background}")
+    both = PromptSettings(wordings, "", PROMPTS.count, 77)
+    grass, sand = (compose(material[name], name, 12, prompts=both) for name in ("grass", "sand"))
+    seen = grass["prompt"].str.contains("seen")
+    assert 0 < seen.sum() < len(seen)
+    assert list(seen) == list(sand["prompt"].str.contains("seen"))  # a matched set is worded alike
 
 
 def test_more_images_or_classes_change_no_earlier_sample(material: dict[str, Material]) -> None:
@@ -121,7 +143,7 @@ def test_a_class_without_usable_exemplars_keeps_its_rows(material: dict[str, Mat
 
 
 def test_masks_come_with_the_guides_if_they_are_wanted(material: dict[str, Material]) -> None:
-    plan = ShardPlan("train", "background", "grass", "on grass", 0, 2, 1)
+    plan = ShardPlan("train", "background", "grass", "on grass", "grass", 0, 2, 1)
     table, members = compose_shard(plan, CLASSES, material["grass"], RANGES, PROMPTS, 64, masks=True)
     names = [name for name, _ in members]
     assert sorted(names) == sorted([*table["member"], *map(mask_member, table["sample"])])

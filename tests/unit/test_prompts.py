@@ -3,7 +3,7 @@
 import pytest
 
 from d3s.errors import BadInput, D3SError
-from d3s.prompts import check_template, write_prompt
+from d3s.prompts import check_families, check_template, write_prompt
 
 TEMPLATE = "a photo of a {class}, {definition}, {background}"
 
@@ -41,10 +41,31 @@ def test_a_class_that_can_not_fit_is_a_row_with_a_reason() -> None:
     ("template", "message"),
     [
         ("a {klass}, {background}", "unknown placeholder {klass}"),
-        ("a {class}", "lacks {background}"),
+        ("on {background}", "lacks {class}"),
         ("{class} {background", "malformed"),
     ],
 )
 def test_templates_are_checked(template: str, message: str) -> None:
     with pytest.raises(D3SError, match=message.replace("{", r"\{")):
         check_template(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "shift", "phrase", "message"),
+    [
+        ("a {class}, {background}", "geografy", "in Chile", "did you mean 'geography'"),
+        ("a {class}, {background}", "geography", "", "'chile' has no phrase"),
+        ("a {class}", "geography", "in Chile", "would go unsaid"),
+    ],
+)
+def test_a_family_must_suit_its_backgrounds(template: str, shift: str, phrase: str, message: str) -> None:
+    families = {"geography": {"templates": [template], "negative": ""}}
+    row = {"background": "chile", "shift": shift, "phrase": phrase}
+    with pytest.raises(D3SError) as refused:
+        check_families(families, [row], "backgrounds.csv")
+    assert message in str(refused.value)
+
+
+def test_a_family_without_a_place_needs_no_phrase() -> None:
+    families = {"photo": {"templates": ["a photo of a {class}"], "negative": ""}}
+    check_families(families, [{"background": "photo", "shift": "photo", "phrase": ""}], "backgrounds.csv")

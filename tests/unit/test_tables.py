@@ -32,8 +32,10 @@ def refused(file: Path, kind: str) -> str:
 
 def test_a_table_comes_back_as_rows_of_text(write: Write) -> None:
     assert read_table(write(BACKGROUNDS), "backgrounds") == [
-        {"background": "grass", "phrase": "on grass", "revision": "0", "note": ""},
-        {"background": "water", "phrase": "in water", "revision": "1", "note": ""},
+        {"background": "grass", "phrase": "on grass", "revision": "0", "shift": "background", "templates": "grass"}
+        | {"note": ""},
+        {"background": "water", "phrase": "in water", "revision": "1", "shift": "background", "templates": "water"}
+        | {"note": ""},
     ]
 
 
@@ -98,7 +100,7 @@ def test_a_name_that_could_not_be_a_file_name_is_refused(write: Write, name: str
 @pytest.mark.parametrize(
     ("kind", "text", "expected"),
     [
-        ("backgrounds", "background,phrase,revision\ngrass,,0\n", "phrase is ''"),
+        ("backgrounds", "background,phrase,revision\ngrass,on grass,\n", "revision is ''"),
         ("backgrounds", "background,phrase,revision\ngrass,on grass,one\n", "revision is 'one'"),
         ("backgrounds", "background,phrase,revision\ngrass,on grass,-1\n", "revision is '-1'"),
         ("classes", "class_id,name,label,imagenet_indices\n0,bird,bird,7..9\n", "imagenet_indices is '7..9'"),

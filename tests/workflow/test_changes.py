@@ -153,6 +153,12 @@ def add_background(folder: Path) -> None:
     edit_table("templates", lambda table: pd.concat([table, pd.DataFrame(rows)]))(folder)
 
 
+def add_country(folder: Path) -> None:
+    """Another prompt family, on the pictures of a background that is there already."""
+    row = {"background": "chile", "shift": "geography", "templates": "grass", "phrase": "in Chile", "revision": "0"}
+    edit_table("backgrounds", lambda table: pd.concat([table, pd.DataFrame([row])]).fillna(""))(folder)
+
+
 def change_weights(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -189,6 +195,7 @@ CHANGES = {
     ),
     "a class added": Change(add_class, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | {"screen_images": 8}, 16),
     "a background added": Change(add_background, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, 16),
+    "a country added": Change(add_country, shards(2) | AFTER_VAL, 16),
     "more images per class": Change(
         edit_config(images_per_cell={"train": 4, "val": 6}), shards(2) | AFTER_VAL | CONFIG_FILE, 8
     ),
@@ -242,9 +249,7 @@ def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
         sampling = Sampling(settings["scheduler"], *numbers, mode=settings["mode"])
         masks = settings["mode"] == "inpainting"
         generator = Generator(settings["model"], sampling, guides["size"], "float32", settings["batch_size"], "cpu")
-        prompts = PromptSettings(
-            config["prompts"]["template"], config["prompts"]["negative"], *load_token_counter(settings["model"])
-        )
+        counter = load_token_counter(settings["model"])
         ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
         fg = config["foregrounds"]
         exemplars = prepare_exemplars(
@@ -259,13 +264,13 @@ def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
         found: dict[str, str] = {}
         for background in tables.backgrounds:
             name = background["background"]
-            rows = [row for row in tables.templates if row["background"] == name]
+            rows = [row for row in tables.templates if row["background"] == background["templates"]]
+            family = config["prompts"][background["shift"]]
+            prompts = PromptSettings(tuple(family["templates"]), family["negative"], *counter)
             templates = prepare_templates(rows, ViewSettings(1, 1, 75, (0.0,), config["backgrounds"]["size"]))
             write_shard(scratch / f"{name}.tar", *templates)
             for split, count in config["images_per_cell"].items():
-                plan = ShardPlan(
-                    split, "background", name, background["phrase"], int(background["revision"]), count, config["seed"]
-                )
+                plan = ShardPlan.of(background, split, count, config["seed"])
                 with TarReader(scratch / "exemplars.tar") as ours, TarReader(scratch / f"{name}.tar") as theirs:
                     material = Material(exemplars[0], ours, templates[0], theirs)
                     table, members = compose_shard(

@@ -56,6 +56,7 @@ class Facts:
 
     Attributes:
         images: how many it has.
+        shifts: the prompt families.
         splits: a row per split that has images: split, and how many images, classes, backgrounds, exemplars, templates,
             matched sets and complete ones it has.
         outcomes: a row per status of the manifest: status, one number per split.
@@ -73,6 +74,7 @@ class Facts:
     """
 
     images: int
+    shifts: list[str]
     splits: list[dict[str, Any]]
     outcomes: list[dict[str, Any]]
     verified: list[dict[str, Any]]
@@ -107,6 +109,7 @@ def gather_facts(
     sources = _sources(rows, about)
     return Facts(
         images=len(rows),
+        shifts=sorted(set(rows["shift"])),
         splits=[_describe_split(split, rows[rows["split"] == split]) for split in splits],
         outcomes=_by_split(manifest, "status"),
         verified=_by_split(rows, "verified_by"),
