@@ -21,6 +21,7 @@ from d3s import cli
 from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
 from d3s.config import Tables, load_tables, read_config
+from d3s.costs import denoiser_calls, fastest_speeds, gpu_hours, known_denoiser
 from d3s.errors import D3SError
 from d3s.exemplars import prepare_exemplars
 from d3s.guides import Material, PromptSettings, ShardPlan, paste_guides, plan_shard
@@ -258,6 +259,20 @@ def print_costs(
         print("time: no earlier run tells how long an image takes")
     elif make:
         print(f"time: {make * (seconds or 0) / 3600:,.2f} {unit}-hours at {seconds:.2f} s an image, as in earlier jobs")
+    print_gpu_hours(make, config)
+
+
+def print_gpu_hours(make: int, config: dict) -> None:
+    """What the new images take on known GPUs, where the model and the size are among those with published speeds."""
+    settings, size = config["generator"], config["guides"]["size"]
+    speeds = fastest_speeds(known_denoiser(settings["model"]), size) if make else []
+    if speeds:
+        calls = denoiser_calls(settings["mode"], settings["steps"], settings["strength"])
+        hours = (f"{gpu_hours(make, calls, speed, settings['guidance']):,.1f} on a {speed.gpu}" for speed in speeds)
+        print(
+            f"GPU-hours for {make:,} images of {calls} denoiser calls by published speeds (docs/cost.md): "
+            + ", ".join(hours)
+        )
 
 
 if __name__ == "__main__":
