@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import write_class_table as script
+from conftest import ROOT
 from d3s.errors import D3SError
 from d3s.imagenet import COLUMNS, imagenet_rows
 from d3s.tables import read_table
@@ -54,3 +55,8 @@ def test_the_written_table_is_one_that_the_config_takes(tmp_path: Path, monkeypa
     ]
     with pytest.raises(D3SError, match="exists already"):
         script.main(script.parse())
+
+
+def test_the_table_of_the_papers_config_is_this_one() -> None:
+    committed = read_table(ROOT / "config/paper/classes.csv", "classes")
+    assert [{name: row[name] for name in COLUMNS} for row in committed] == imagenet_rows()
