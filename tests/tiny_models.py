@@ -1,11 +1,13 @@
 """Random models of a few thousand weights in diffusers layout, one for each family, through its own classes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import (
     AutoencoderKL,
+    EulerAncestralDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
@@ -151,6 +153,18 @@ def make_flux(folder: Path) -> None:
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
     ).save_pretrained(folder)
+
+
+def make_turbo(folder: Path) -> Path:
+    """A pinned Stable Diffusion model whose own scheduler is that of the Turbo models, distilled to a few steps."""
+    make_tiny_generator(folder)
+    scheduler = EulerAncestralDiscreteScheduler.from_config(build_scheduler().config, timestep_spacing="trailing")
+    scheduler.save_pretrained(folder / "scheduler")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", type(scheduler).__name__]
+    write_json(folder / "model_index.json", index)
+    write_json(folder / PINS, pin_model(folder))
+    return folder
 
 
 FAMILIES = {"sd": make_tiny_generator, "sdxl": make_sdxl, "sd3": make_sd3, "flux": make_flux}
