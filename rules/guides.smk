@@ -9,6 +9,7 @@ rule compose_guides:
         backgrounds="results/backgrounds/{background}.digests.json",
         backgrounds_tar=ancient("results/backgrounds/{background}.tar"),
         classes=ancient(CONFIG["tables"]["classes"]),
+        model=MODEL_PINS,
     output:
         tar="results/guides/{split}/{shift}/{background}/{chunk}.tar",
         manifest="results/guides/{split}/{shift}/{background}/{chunk}.parquet",

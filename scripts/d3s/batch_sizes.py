@@ -12,8 +12,6 @@ from d3s.shards import write_json
 
 log = logging.getLogger("d3s")
 
-AUTO = "auto"
-"""The setting that has the size found."""
 LARGEST = 64
 """Images; a call for fewer is padded, so that a larger size would cost small shards more than it gains large ones."""
 GROWTH = 1.05
@@ -21,17 +19,6 @@ GROWTH = 1.05
 ON_CPU = 4
 """Images: a processor is busy with one already, and what is too large for main memory is no error that could be caught
 but a machine that swaps, or kills the job."""
-
-
-def read_batch_size(text: str) -> int | str:
-    """A batch size from a command line: a number of images, or ``AUTO``.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if text != AUTO and int(text) < 1:
-        raise ValueError(text)
-    return text if text == AUTO else int(text)
 
 
 class KeptBatchSize:

@@ -13,13 +13,13 @@ import torch
 import transformers
 from PIL import Image, ImageOps
 
-from d3s.batch_sizes import AUTO, ON_CPU, KeptBatchSize, no_room, settle_batch_size
+from d3s.batch_sizes import ON_CPU, KeptBatchSize, no_room, settle_batch_size
 from d3s.devices import OutOfMemory, choose_device, within_memory
 from d3s.errors import D3SError
 from d3s.kept_digests import kept_digests
 from d3s.models import check_model, model_digest, model_index, weights_variant
 from d3s.prompts import prompt_limit
-from d3s.sampling import OWN_SCHEDULER, Request, Sampling
+from d3s.sampling import AUTO, NONE, OWN_SCHEDULER, Request, Sampling
 
 log = logging.getLogger("d3s")
 
@@ -30,9 +30,6 @@ PIPELINES = {
 }
 """What loads a model, by mode; the family (Stable Diffusion 1, 2, XL, 3, FLUX) follows from the model's own index."""
 
-NONE = "none"
-OFFLOADS = (NONE, "model", "sequential")
-"""What waits in main memory until the GPU needs it: nothing, whole networks, or single layers (slow, but smallest)."""
 SLICED_ABOVE = 2**20
 """Pixels of a batch over which the autoencoder takes its images one by one: it is quick, and would need more memory
 than all else. Four images of 512 pixels."""
@@ -251,9 +248,9 @@ def _mask_of(request: Request) -> Image.Image:
 
 def _unguarded(model: str | Path) -> dict[str, Any]:
     """What keeps a pipeline from painting pictures black; ``d3s.safety`` records what the checker says of them."""
-    if model_index(model).get("safety_checker", [None])[0] is None:
-        return {}
-    return {"safety_checker": None, "requires_safety_checker": False}
+    index = model_index(model)
+    known = {"safety_checker": None, "requires_safety_checker": False}
+    return {name: value for name, value in known.items() if name in index}
 
 
 def _compile(pipeline: Any, backend: str) -> None:

@@ -26,6 +26,7 @@ IDENTITY = [
     "recipe",
     "guide_digest",
     "image_digest",
+    "safety",
     "shard",
     "member",
 ]

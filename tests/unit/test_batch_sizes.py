@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from d3s.batch_sizes import LARGEST, KeptBatchSize, find_batch_size, read_batch_size, settle_batch_size
+from d3s.batch_sizes import LARGEST, KeptBatchSize, find_batch_size, settle_batch_size
 from d3s.errors import D3SError
 
 WORK = {"device": "a GPU", "memory": 80, "model": "digest", "size": 512}
@@ -72,10 +72,3 @@ def test_a_damaged_file_means_trying_again(tmp_path: Path, content: str) -> None
     kept.file.write_text(content)
     assert settle_batch_size(kept, machine(20, 100)) == 16
     assert kept.read() == 16
-
-
-def test_sizes_from_a_command_line() -> None:
-    assert (read_batch_size("auto"), read_batch_size("12")) == ("auto", 12)
-    for wrong in ("many", "0"):
-        with pytest.raises(ValueError, match=r"invalid literal|0"):
-            read_batch_size(wrong)

@@ -115,17 +115,17 @@ def test_only_what_the_store_lacks_is_made(tmp_path: Path, generator: Generator)
         return generator
 
     first, members = make_images(
-        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test"
+        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, "test"
     )
     assert len(members) == 3
     assert (first["image_digest"] != "").all()
     again, same = make_images(
-        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test"
+        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, "test"
     )
     assert same == members
     assert again.equals(first)
     assert calls == ["load"]  # the second time, nothing had to be made
-    make_images(plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test")
+    make_images(plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, "test")
     assert len(calls) == 2
 
 
@@ -142,7 +142,7 @@ def test_rows_without_a_guide_stay_rows(tmp_path: Path, generator: Generator) ->
     table, tar = guides(tmp_path, 2)
     table.loc[1, ["status", "reason", "member"]] = ["no_exemplar", "class ball has none", ""]
     done, members = make_images(
-        plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), lambda: generator, 2, "test"
+        plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), lambda: generator, "test"
     )
     assert list(done["status"]) == ["ok", "no_exemplar"]
     assert len(members) == 1
