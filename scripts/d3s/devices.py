@@ -9,7 +9,8 @@ import torch
 from d3s.errors import D3SError
 from d3s.gpus import own_gpu
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class OutOfMemory(Exception):
