@@ -205,6 +205,8 @@ class Generator:
                 f"the denoiser can't be compiled ({str(error.inner_exception)[:300]})",
                 "set generator: compile: none, or install what its backend needs (inductor: a C++ compiler, or Triton)",
             ) from None
+        finally:
+            self.pipeline.maybe_free_model_hooks()  # a call that failed leaves offloaded networks on the GPU
         return pictures
 
     def _square(self, picture: Image.Image) -> Image.Image:
