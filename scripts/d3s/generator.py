@@ -194,8 +194,8 @@ class Generator:
 
     def _call(self, requests: Sequence[Request], steps: int) -> list[Image.Image]:
         """One call of the pipeline."""
-        vae = self.pipeline.vae
-        if hasattr(vae, "use_slicing"):
+        vae = getattr(self.pipeline, "vae", None)
+        if vae is not None and hasattr(vae, "use_slicing"):
             vae.use_slicing = len(requests) * self.size**2 > SLICED_ABOVE
         try:
             with torch.inference_mode():
@@ -259,7 +259,7 @@ def _compile(pipeline: Any, backend: str) -> None:
     """Have the denoiser compiled at its first call.
 
     Raises:
-        D3SError: torch knows no such backend.
+        D3SError: torch knows no such backend, or the family has its denoiser in several networks.
     """
     if backend == NONE:
         return
@@ -268,7 +268,10 @@ def _compile(pipeline: Any, backend: str) -> None:
         raise D3SError(
             f"torch can't compile with {backend!r}", f"generator: compile: is none or one of: {', '.join(known)}"
         )
-    (pipeline.transformer if getattr(pipeline, "unet", None) is None else pipeline.unet).compile(backend=backend)
+    denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
+    if denoiser is None:
+        raise D3SError(f"{type(pipeline).__name__} has no single denoiser to compile", "set generator: compile: none")
+    denoiser.compile(backend=backend)
 
 
 def _place(pipeline: Any, device: torch.device, offload: str) -> None:

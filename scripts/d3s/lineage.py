@@ -100,7 +100,7 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
             {
                 "shard": f"{row['shard']} : {row['member']}",
                 "pixels": row["image_digest"],
-                "safety": row["safety"],
+                "safety": row.get("safety", ""),
                 "status": row["status"],
                 "reason": row["reason"],
                 "log": _if_there(Path("logs/generate_images") / stem.with_suffix(".log")),

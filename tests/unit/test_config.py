@@ -74,6 +74,7 @@ def test_defaults_are_valid_values() -> None:
         ("generator", "hub", "owner/name", "go together"),
         ("generator", "revision", "main", "40 digits"),
         ("generator", "variant", "fp16", "go together"),
+        ("generator", "steps", 1, "leaves no step to run"),
     ],
 )
 def test_mistakes_are_named_with_a_remedy(section: str, key: str, value: object, message: str) -> None:
