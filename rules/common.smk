@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from d3s.codedigest import code_digest
 from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
-from d3s.models import model_digest
+from d3s.models import PINS, planned_digest
 from d3s.tables import slice_digest
 
 try:
@@ -20,11 +20,13 @@ try:
     TABLES = load_tables(CONFIG)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
     MODEL = CONFIG["generator"]["model"]
-    MODEL_DIGEST = model_digest(MODEL)
-    TOKENIZER_DIGEST = model_digest(MODEL, "tokenizer")
+    MODEL_DIGEST = planned_digest(CONFIG["generator"])
+    TOKENIZER_DIGEST = planned_digest(CONFIG["generator"], "tokenizer")
 except D3SError as error:
     raise WorkflowError(str(error)) from None
 
+MODEL_PINS = ancient(str(Path(MODEL) / PINS)) if CONFIG["generator"]["hub"] else []
+"""What the rule fetch_model makes, before any rule that needs the model; nothing for a model that is there."""
 SCRIPTS = Path(workflow.basedir) / "scripts"
 STORE = shlex.quote(CONFIG["store"])
 SPLITS = ("train", "val")

@@ -1,4 +1,38 @@
-# The demo's generator: a small latent diffusion model, trained on train-split composites. No part of the demo run: its
+# The generator: a model of a hub, which the workflow fetches itself (generator: hub: in the config), or the demo's.
+
+
+if CONFIG["generator"]["hub"]:
+
+    localrules:
+        fetch_model,
+
+    # No digest of the code: other code fetches the same files, and they are gigabytes.
+    rule fetch_model:
+        output:
+            str(Path(MODEL) / PINS),
+        log:
+            "logs/fetch_model.log",
+        benchmark:
+            "benchmarks/fetch_model.tsv"
+        conda:
+            "../envs/diffusion.yaml"
+        container:
+            CONTAINERS["cpu"]
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=240,
+        params:
+            hub=CONFIG["generator"]["hub"],
+            revision=CONFIG["generator"]["revision"],
+            variant=CONFIG["generator"]["variant"],
+            folder=MODEL,
+        shell:
+            'python "$SCRIPTS"/fetch_model.py {params.hub} --revision {params.revision} --variant={params.variant:q}'
+            " --output {params.folder:q} --log {log}"
+
+
+# The demo's generator is a small latent diffusion model, trained on train-split composites. No part of the demo run: its
 # weights come with the repository (models/demo-generator). `snakemake --cores 2 train_demo_generator` makes them anew.
 # Needs exemplars, templates and the backbone's weights; yields results/generator/, from where they are copied by hand.
 

@@ -9,6 +9,7 @@ rule compose_guides:
         backgrounds=lambda wildcards: f"results/backgrounds/{background_row(wildcards)['templates']}.digests.json",
         backgrounds_tar=ancient(lambda wildcards: f"results/backgrounds/{background_row(wildcards)['templates']}.tar"),
         classes=ancient(CONFIG["tables"]["classes"]),
+        model=MODEL_PINS,
     output:
         tar="results/guides/{split}/{shift}/{background}/{chunk}.tar",
         manifest="results/guides/{split}/{shift}/{background}/{chunk}.parquet",

@@ -10,6 +10,7 @@ rule generate_images:
     input:
         guides="results/guides/{split}/{shift}/{background}/{chunk}.digests.json",
         guides_tar=ancient("results/guides/{split}/{shift}/{background}/{chunk}.tar"),
+        model=MODEL_PINS,
     output:
         tar="results/images/{split}/{shift}/{background}/{chunk}.tar",
         manifest="results/images/{split}/{shift}/{background}/{chunk}.parquet",
@@ -39,11 +40,14 @@ rule generate_images:
         guidance=CONFIG["generator"]["guidance"],
         size=CONFIG["guides"]["size"],
         dtype=CONFIG["generator"]["dtype"],
+        safety="record" if CONFIG["generator"]["safety"] == "record" else "off",  # which YAML takes for false
     shell:
         'python "$SCRIPTS"/generate_images.py --guides {input.guides_tar} --model {params.model:q}'
-        " --model-digest {params.model_digest} --mode {params.mode} --scheduler {params.scheduler}"
+        " --model-digest {params.model_digest:q} --mode {params.mode} --scheduler {params.scheduler}"
         " --scheduler-options {params.options:q} --steps {params.steps}"
         " --strength {params.strength} --guidance {params.guidance} --size {params.size} --dtype {params.dtype}"
+        " --safety {params.safety}"
         f" --batch-size {CONFIG['generator']['batch_size']} --device {CONFIG['generator']['device']}"
+        f" --compile {CONFIG['generator']['compile']} --offload {CONFIG['generator']['offload']}"
         f" --threads {CONFIG['generator']['threads']} --store {STORE}"
         " --output {output.tar} --log {log}"

@@ -15,7 +15,7 @@ import pandas as pd
 from d3s import array_store, cli, kept_runs
 from d3s.config import load_tables, read_config
 from d3s.errors import D3SError
-from d3s.generation import plan_recipes
+from d3s.generation import plan_recipes, recipe_settings
 from d3s.identity import file_sha256
 from d3s.models import model_digest
 from d3s.planning import shard_grid
@@ -86,10 +86,8 @@ def planned_images(config: dict, results: Path, shard: str) -> pd.DataFrame:
             f"{guides} is not made yet, so nobody knows which images it will want",
             "make the guides first: snakemake guides; to drop all that was ever made, remove the store's folder",
         )
-    generator = config["generator"]
-    settings = {name: generator[name] for name in ("scheduler", "steps", "strength", "guidance", "dtype")}
-    settings["size"] = config["guides"]["size"]
-    return plan_recipes(pd.read_parquet(guides), model_digest(generator["model"]), settings)[columns]
+    digest = model_digest(config["generator"]["model"])
+    return plan_recipes(pd.read_parquet(guides), digest, recipe_settings(config))[columns]
 
 
 def _shard(path: Path) -> str:

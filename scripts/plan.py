@@ -24,6 +24,7 @@ from d3s.config import Tables, load_tables, read_config
 from d3s.costs import denoiser_calls, fastest_speeds, gpu_hours, known_denoiser
 from d3s.errors import D3SError
 from d3s.exemplars import prepare_exemplars
+from d3s.generation import recipe_settings
 from d3s.guides import Material, PromptSettings, ShardPlan, paste_guides, plan_shard
 from d3s.imageio import image_digest
 from d3s.models import model_digest
@@ -170,17 +171,18 @@ def main(args: argparse.Namespace) -> None:
             "the pictures of this data set are not fetched yet, so nothing can be said of single images",
             "run the first stages: snakemake --cores 2 guides; without results, all images are to make",
         )
+    if any(job.rule == "fetch_model" for job in jobs):
+        raise D3SError(
+            "the model is not fetched yet, so nothing can be said of single images",
+            f"fetch the model first: snakemake --cores 1 fetch_model --configfile {args.configfile}",
+        )
     with tempfile.TemporaryDirectory() as aside:
         _tell(args, config, jobs, Shards(config, load_tables(config), args.results, Path(aside), jobs))
 
 
 def _tell(args: argparse.Namespace, config: dict, jobs: list[Job], shards: Shards) -> None:
     """Judge every sample and print the plan."""
-    settings = {
-        name: config["generator"][name] for name in ("mode", "scheduler", "steps", "strength", "guidance", "dtype")
-    }
-    settings["options"] = json.dumps(config["generator"]["scheduler_options"], sort_keys=True)
-    settings["size"] = config["guides"]["size"]
+    settings = recipe_settings(config)
     digest = model_digest(config["generator"]["model"])
     store = ImageStore(config["store"])
     images, guides = (read_all(args.results / stage) for stage in ("images", "guides"))

@@ -24,10 +24,10 @@ def parse() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    settings = read_config(args.configfile)["generator"]
-    cli.set_threads(settings["threads"])
+    config = read_config(args.configfile)
+    cli.set_threads(config["generator"]["threads"])
     row = find_sample(args.results, args.sample)
-    result, picture = remake(row, settings["batch_size"], settings["device"])
+    result, picture = remake(row, config)
     if args.output:
         picture.save(args.output)
         log.info("written to %s", args.output)

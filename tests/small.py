@@ -199,6 +199,7 @@ def record_of(split: str, background: str, row: Mapping[str, str], index: int) -
         "recipe": digest(sample, "recipe"),
         "guide_digest": digest(sample, "guide"),
         "image_digest": "",
+        "safety": "",
         "member": f"{sample}.png",
         "status": "ok",
         "reason": "",

@@ -1,11 +1,13 @@
 """Random models of a few thousand weights in diffusers layout, one for each family, through its own classes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import (
     AutoencoderKL,
+    EulerAncestralDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
@@ -14,10 +16,14 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionConfig,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -53,6 +59,12 @@ def _t5(width: int) -> tuple[Any, Any]:
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
     config = T5Config(vocab_size=len(tokenizer), d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
     return tokenizer, T5EncoderModel(config)
+
+
+def make_tokenizer(kind: str, folder: Path, limit: int) -> None:
+    """Save a CLIP tokenizer with that limit, or one of T5, which has none."""
+    tokenizer = build_tokenizer(TEXTS, folder, limit) if kind == "clip" else _t5(8)[0]
+    tokenizer.save_pretrained(folder)
 
 
 def _vae(latent_channels: int = 4, **other: Any) -> AutoencoderKL:
@@ -151,6 +163,38 @@ def make_flux(folder: Path) -> None:
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
     ).save_pretrained(folder)
+
+
+def make_turbo(folder: Path) -> Path:
+    """A pinned Stable Diffusion model whose own scheduler is that of the Turbo models, distilled to a few steps."""
+    make_tiny_generator(folder)
+    scheduler = EulerAncestralDiscreteScheduler.from_config(build_scheduler().config, timestep_spacing="trailing")
+    scheduler.save_pretrained(folder / "scheduler")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", type(scheduler).__name__]
+    write_json(folder / "model_index.json", index)
+    write_json(folder / PINS, pin_model(folder))
+    return folder
+
+
+def add_safety_checker(folder: Path, flags: bool) -> None:
+    """Give a model a random safety checker that flags every picture, or none, and pin it anew."""
+    vision = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision.to_dict(), projection_dim=8))
+    threshold = -2.0 if flags else 2.0  # of a cosine
+    checker.concept_embeds_weights.data.fill_(threshold)
+    checker.special_care_embeds_weights.data.fill_(threshold)
+    checker.save_pretrained(folder / "safety_checker")
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(
+        folder / "feature_extractor"
+    )
+    index = json.loads((folder / "model_index.json").read_text())
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+    index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
+    write_json(folder / "model_index.json", index | {"requires_safety_checker": True})
+    write_json(folder / PINS, pin_model(folder))
 
 
 FAMILIES = {"sd": make_tiny_generator, "sdxl": make_sdxl, "sd3": make_sd3, "flux": make_flux}

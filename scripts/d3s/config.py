@@ -77,6 +77,17 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
         raise D3SError(
             "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"
         )
+    generator = config["generator"]
+    if bool(generator["hub"]) != bool(generator["revision"]) or (generator["variant"] and not generator["hub"]):
+        raise D3SError(
+            "generator: hub: and revision: go together, and variant: needs both",
+            "copy the 40 digits of a commit from the model's page; leave all three out for a model that is there",
+        )
+    if generator["mode"] != "text2image" and int(generator["steps"] * generator["strength"]) < 1:
+        raise D3SError(
+            f"generator: strength: {generator['strength']} of steps: {generator['steps']} leaves no step to run",
+            "raise one of them until their product is 1 or more",
+        )
     return config
 
 

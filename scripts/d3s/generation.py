@@ -1,5 +1,6 @@
 """Making the images of one shard: what the store has is taken from it, the rest is generated, batch by batch."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,14 @@ from d3s.shards import TarReader
 from d3s.store import ImageStore
 
 log = logging.getLogger("d3s")
+
+
+def recipe_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a config that ``plan_recipes`` wants."""
+    generator = config["generator"]
+    names = ("mode", "scheduler", "steps", "strength", "guidance", "dtype")
+    options = json.dumps(generator["scheduler_options"], sort_keys=True)
+    return {name: generator[name] for name in names} | {"options": options, "size": config["guides"]["size"]}
 
 
 def plan_recipes(guides: pd.DataFrame, model_digest: str, settings: Mapping[str, Any]) -> pd.DataFrame:
@@ -61,7 +70,6 @@ def make_images(
     guides: TarReader,
     store: ImageStore,
     load: Callable[[], ImageMaker],
-    batch_size: int,
     label: str,
 ) -> tuple[pd.DataFrame, list[tuple[str, bytes]]]:
     """Make what is missing and gather the shard.
@@ -70,8 +78,7 @@ def make_images(
         table: from ``plan_recipes``.
         guides: the guide shard.
         store: finished images; every batch is kept there as soon as it is done.
-        load: loads the generator, only if there is anything to make.
-        batch_size: images per batch.
+        load: loads the generator, only if there is anything to make; it says how many images make a batch.
         label: of the progress bar.
 
     Returns:
@@ -95,7 +102,7 @@ def make_images(
         batch = []
         for row in bar:
             batch.append(row)
-            if len(batch) == batch_size:
+            if len(batch) >= generator.batch_size:  # which shrinks when memory runs out
                 made |= _make_batch(batch, guides, generator, store)
                 batch = []
         if batch:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from d3s.errors import D3SError
-from d3s.models import PINS, pin_model
+from d3s.models import ORIGIN, PINS, pin_model, read_origin
 from d3s.shards import whole_folder, write_json
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -15,27 +15,27 @@ PARTS = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
 
 
 def fetch_model(name: str, revision: str, folder: Path, variant: str = "") -> int:
-    """Fetch a model in diffusers layout into a folder, whole or not at all, and pin it.
+    """Fetch a model in diffusers layout into a folder, whole or not at all, and pin it; once fetched, it is not again.
 
     Args:
         name: such as ``stabilityai/sdxl-turbo``.
         revision: a commit; a branch or a tag could be another model tomorrow.
-        folder: to make; it must not exist.
+        folder: to make; it must be empty or not exist, or hold just this model, as it was fetched.
         variant: of the weights, such as ``fp16``; the others are left where they are.
 
     Returns:
         How many files it has.
 
     Raises:
-        D3SError: the name or the revision is none, the folder exists, the hub can't be reached or has no such model,
-            or what came holds no safetensors.
+        D3SError: the name or the revision is none, the folder holds something else, the hub can't be reached or has no
+            such model, or what came holds no safetensors.
     """
     if not NAME.fullmatch(name):
         raise D3SError(f"{name!r} is no name of a model", "write OWNER/NAME")
     if not COMMIT.fullmatch(revision):
         raise D3SError(f"the revision {revision!r} is no commit", "copy the 40 digits from the model's list of commits")
-    if folder.exists():
-        raise D3SError(f"{folder} exists already", "name another folder, or delete it")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        return _pin_again(folder, name, revision, variant)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -58,4 +58,25 @@ def fetch_model(name: str, revision: str, folder: Path, variant: str = "") -> in
             what = f" of the variant {variant!r}" if variant else ""
             raise D3SError(f"{name} has no weights in safetensors{what}", "choose a revision or a variant that has")
         write_json(temporary / PINS, pins)
+        write_json(temporary / ORIGIN, {"name": name, "revision": revision, "variant": variant, "pins": pins})
     return len(pins)
+
+
+def _pin_again(folder: Path, name: str, revision: str, variant: str) -> int:
+    """Write the pins of a model that was fetched before; Snakemake takes them away before it runs a rule again.
+
+    Raises:
+        D3SError: the folder holds something else.
+    """
+    origin = read_origin(folder)
+    if origin is None:
+        raise D3SError(f"{folder} exists already, and not from a hub", "name another folder, or delete it")
+    known = {part: origin[part] for part in ("name", "revision", "variant")}
+    if known != {"name": name, "revision": revision, "variant": variant}:
+        raise D3SError(
+            f"{folder} exists already and holds {' '.join(known.values()).strip()}", "name another folder, or delete it"
+        )
+    if pin_model(folder) != origin["pins"]:
+        raise D3SError(f"{folder} exists already and was changed since it was fetched", "delete it, and fetch it again")
+    write_json(folder / PINS, origin["pins"])
+    return len(origin["pins"])

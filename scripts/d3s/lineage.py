@@ -100,6 +100,7 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
             {
                 "shard": f"{row['shard']} : {row['member']}",
                 "pixels": row["image_digest"],
+                "safety": row.get("safety", ""),
                 "status": row["status"],
                 "reason": row["reason"],
                 "log": _if_there(Path("logs/generate_images") / stem.with_suffix(".log")),
@@ -178,8 +179,12 @@ class Remade:
         return self.digest == self.recorded_digest
 
 
-def remake(row: Mapping[str, Any], batch_size: int, device: str) -> tuple[Remade, Any]:
+def remake(row: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Remade, Any]:
     """Make one image again from its recipe, alone, and compare it with the one in its shard.
+
+    Args:
+        row: from ``find_sample``.
+        config: how images are computed; all that its recipe has is taken from the row.
 
     Returns:
         The comparison and the picture.
@@ -196,7 +201,18 @@ def remake(row: Mapping[str, Any], batch_size: int, device: str) -> tuple[Remade
     with TarReader(row["guide_shard"]) as guides, TarReader(row["shard"]) as images:
         guide, before = decode_png(guides.read(row["guide_member"])), decode_png(images.read(row["member"]))
         mask = decode_png(guides.read(mask_member(row["sample"]))) if row["mode"] == "inpainting" else None
-    generator = Generator(row["model"], sampling, before.width, row["dtype"], batch_size, device)
+    how = config["generator"]
+    generator = Generator(
+        row["model"],
+        sampling,
+        before.width,
+        row["dtype"],
+        how["batch_size"],
+        how["device"],
+        backend=how["compile"],
+        offload=how["offload"],
+        store=Path(config["store"]),
+    )
     made = generator.generate([Request(guide, row["prompt"], row["negative_prompt"], int(row["seed"]), mask)])[0]
     difference = np.abs(np.asarray(made, dtype=np.int16) - np.asarray(before, dtype=np.int16)).max()
     return Remade(image_digest(made), str(row["image_digest"]), int(difference)), made

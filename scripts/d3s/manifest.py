@@ -27,6 +27,7 @@ IDENTITY = [
     "recipe",
     "guide_digest",
     "image_digest",
+    "safety",
     "shard",
     "member",
 ]

@@ -14,6 +14,11 @@ MODES = ("image2image", "inpainting", "text2image")
 or from the prompt alone, the ablation without a guide."""
 OWN_SCHEDULER = "model"
 """The scheduler that a model comes with, as distilled and flow-matching models want it."""
+AUTO = "auto"
+"""The batch size that is found by trial."""
+NONE = "none"
+OFFLOADS = (NONE, "model", "sequential")
+"""What waits in main memory until the GPU needs it: nothing, whole networks, or single layers (slow, but smallest)."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,21 @@ def read_options(text: str) -> tuple[tuple[str, str | int | float | bool], ...]:
     return tuple(sorted(json.loads(text).items()))
 
 
+def read_batch_size(text: str) -> int | str:
+    """A batch size from a command line: a number of images, or ``AUTO``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text != AUTO and int(text) < 1:
+        raise ValueError(text)
+    return text if text == AUTO else int(text)
+
+
 class ImageMaker(Protocol):
     """An engine: see ``d3s.generator.Generator``."""
+
+    batch_size: int
 
     def first_timestep(self) -> tuple[int, int]: ...
 

@@ -67,6 +67,14 @@ def test_defaults_are_valid_values() -> None:
         ("backgrounds", "field_of_view", 120, "120 is greater"),
         ("images_per_cell", "train", 0, "less than the minimum"),
         ("generator", "dtype", "float8", "is not one of"),
+        ("generator", "batch_size", "many", "auto finds it by trial"),
+        ("generator", "batch_size", 0, "less than the minimum"),
+        ("generator", "offload", "disk", "is not one of"),
+        ("generator", "hub", "no-owner", "OWNER/NAME"),
+        ("generator", "hub", "owner/name", "go together"),
+        ("generator", "revision", "main", "40 digits"),
+        ("generator", "variant", "fp16", "go together"),
+        ("generator", "steps", 1, "leaves no step to run"),
     ],
 )
 def test_mistakes_are_named_with_a_remedy(section: str, key: str, value: object, message: str) -> None:
@@ -74,6 +82,21 @@ def test_mistakes_are_named_with_a_remedy(section: str, key: str, value: object,
     config[section][key] = value
     with pytest.raises(D3SError, match=message):
         check_config(config)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch_size": "auto", "compile": "inductor", "offload": "model", "guidance": 0.0},
+        {"hub": "stabilityai/sdxl-turbo", "revision": "0" * 40, "variant": "fp16"},
+        yaml.safe_load("safety: off"),  # which YAML takes for false
+        {"safety": "off"},
+    ],
+)
+def test_settings_of_the_generator(settings: dict) -> None:
+    config = demo()
+    config["generator"] |= settings
+    assert {name: check_config(config)["generator"][name] for name in settings} == settings
 
 
 def test_shards_of_too_many_images_are_refused_with_the_number_that_fits() -> None:

@@ -1,21 +1,24 @@
 """Generation: each image from its recipe alone, in any batch, reused from the store."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
+from d3s.config import check_config
 from d3s.errors import D3SError
-from d3s.generation import make_images, plan_recipes
+from d3s.generation import make_images, plan_recipes, recipe_settings
 from d3s.generator import Generator
 from d3s.imageio import encode_png, image_digest
 from d3s.recipes import GENERATION_VERSION
 from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_tar
 from d3s.store import ImageStore
-from tiny import draw_ground, make_tiny_generator
+from tiny import draw_ground, make_tiny_generator, tiny_config
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SETTINGS: dict[str, str | int | float] = {
@@ -115,18 +118,52 @@ def test_only_what_the_store_lacks_is_made(tmp_path: Path, generator: Generator)
         return generator
 
     first, members = make_images(
-        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test"
+        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, "test"
     )
     assert len(members) == 3
     assert (first["image_digest"] != "").all()
     again, same = make_images(
-        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test"
+        plan_recipes(table[:3], "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, "test"
     )
     assert same == members
     assert again.equals(first)
     assert calls == ["load"]  # the second time, nothing had to be made
-    make_images(plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, 2, "test")
+    make_images(plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), load, "test")
     assert len(calls) == 2
+
+
+def test_how_images_are_computed_is_no_part_of_their_recipes(tmp_path: Path) -> None:
+    table, _ = guides(tmp_path, 2)
+    config = tiny_config(tmp_path)
+    before = plan_recipes(table, "digest", recipe_settings(check_config(config)))["recipe"]
+    config["generator"] |= {"batch_size": "auto", "compile": "inductor", "offload": "model", "safety": "off"}
+    assert before.equals(plan_recipes(table, "digest", recipe_settings(check_config(config)))["recipe"])
+    config["generator"]["scheduler_options"] = {"use_karras_sigmas": True}
+    assert not set(before) & set(plan_recipes(table, "digest", recipe_settings(check_config(config)))["recipe"])
+
+
+def test_a_batch_that_shrinks_loses_no_image(tmp_path: Path, model: Path) -> None:
+    """The store has the same images as without the shortage, and a kill would lose one batch at most."""
+
+    class Short(Generator):
+        def _call(self, requests: Sequence[Request], steps: int) -> list[Image.Image]:
+            if len(requests) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super()._call(requests, steps)
+
+    table, tar = guides(tmp_path, 7)
+
+    def made(kind: type[Generator], batch_size: int) -> list[tuple[str, bytes]]:
+        sampling, store = Sampling("DDIMScheduler", 4, 0.5, 2.0), ImageStore(tmp_path / kind.__name__)
+        recipes = plan_recipes(table, "digest", SETTINGS)
+        return make_images(
+            recipes, tar, store, lambda: kind(model, sampling, 32, "float32", batch_size, "cpu"), "test"
+        )[1]
+
+    members = made(Short, 4)
+    assert len(members) == 7
+    assert members == made(Generator, 2)
+    assert len(list((tmp_path / "Short").glob("*.tar"))) == 3, "a batch of 4, in halves, then one of 2 and what is left"
 
 
 def test_a_changed_setting_changes_every_recipe(tmp_path: Path) -> None:
@@ -142,7 +179,7 @@ def test_rows_without_a_guide_stay_rows(tmp_path: Path, generator: Generator) ->
     table, tar = guides(tmp_path, 2)
     table.loc[1, ["status", "reason", "member"]] = ["no_exemplar", "class ball has none", ""]
     done, members = make_images(
-        plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), lambda: generator, 2, "test"
+        plan_recipes(table, "digest", SETTINGS), tar, ImageStore(tmp_path / "store"), lambda: generator, "test"
     )
     assert list(done["status"]) == ["ok", "no_exemplar"]
     assert len(members) == 1

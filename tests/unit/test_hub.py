@@ -8,7 +8,7 @@ import pytest
 
 from d3s.errors import D3SError
 from d3s.hub import fetch_model
-from d3s.models import check_model
+from d3s.models import PINS, check_model, model_digest, run_digest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = (
@@ -74,7 +74,36 @@ def test_without_a_network_one_is_told_what_to_do(tmp_path: Path, monkeypatch: p
         fetch_model("owner/model", COMMIT, tmp_path / "m")
 
 
-def test_a_folder_that_exists_is_left_alone(hub: list[str], tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_is_left_alone(hub: list[str], tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
-    with pytest.raises(D3SError, match="exists already"):
+    (tmp_path / "m" / "notes.txt").touch()
+    with pytest.raises(D3SError, match="exists already, and not from a hub"):
         fetch_model("owner/model", COMMIT, tmp_path / "m")
+    assert [path.name for path in tmp_path.glob("m/*")] == ["notes.txt"]
+
+
+def test_an_empty_folder_is_filled(hub: list[str], tmp_path: Path) -> None:
+    """As Snakemake makes it before it runs the rule."""
+    (tmp_path / "m").mkdir()
+    assert fetch_model("owner/model", COMMIT, tmp_path / "m") == 3
+
+
+def test_a_model_is_not_fetched_twice(hub: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch_model("owner/model", COMMIT, tmp_path / "m", "fp16")
+    before = model_digest(tmp_path / "m")
+    (tmp_path / "m" / PINS).unlink()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", None)
+    assert fetch_model("owner/model", COMMIT, tmp_path / "m", "fp16") == 3
+    assert model_digest(tmp_path / "m") == before
+    with pytest.raises(D3SError, match=f"exists already and holds owner/model {COMMIT} fp16"):
+        fetch_model("owner/model", COMMIT, tmp_path / "m")
+    (tmp_path / "m" / "unet" / "config.json").write_text('{"changed": 1}')
+    with pytest.raises(D3SError, match="changed since it was fetched"):
+        fetch_model("owner/model", COMMIT, tmp_path / "m", "fp16")
+
+
+def test_a_run_uses_the_model_that_it_was_planned_with(hub: list[str], tmp_path: Path) -> None:
+    fetch_model("owner/model", COMMIT, tmp_path / "m", "fp16")
+    assert run_digest(tmp_path / "m", f"hub owner/model {COMMIT} fp16") == model_digest(tmp_path / "m")
+    with pytest.raises(D3SError, match=f"was not fetched from owner/model {COMMIT}, .* but from owner/model"):
+        run_digest(tmp_path / "m", f"hub owner/model {COMMIT}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from d3s.errors import D3SError
-from d3s.models import PINS, check_model, model_digest, pin_model, weights_variant
+from d3s.models import PINS, check_model, model_digest, pin_model, planned_digest, run_digest, weights_variant
 from d3s.shards import write_json
 
 
@@ -55,6 +55,22 @@ def test_a_model_in_a_hidden_folder_is_pinned_as_any_other(model: Path, tmp_path
     (hidden / "unet" / "weights.bin").write_bytes(b"a pickle")
     with pytest.raises(D3SError, match="pickle"):
         pin_model(hidden)
+
+
+def test_a_run_is_planned_with_the_files_or_with_where_they_come_from(model: Path) -> None:
+    here = {"model": str(model), "hub": "", "revision": "", "variant": ""}
+    assert (
+        planned_digest(here) == model_digest(model) == run_digest(model, planned_digest(here)) == run_digest(model, "")
+    )
+    assert planned_digest(here, "tokenizer") == model_digest(model, "tokenizer")
+    with pytest.raises(D3SError, match="changed while the workflow was running"):
+        run_digest(model, "another digest")
+    there = {"model": str(model / "absent"), "hub": "owner/model", "revision": "0" * 40, "variant": ""}
+    assert planned_digest(there) == planned_digest(there, "tokenizer") == f"hub owner/model {'0' * 40}"
+    with pytest.raises(D3SError, match=r"there is no model at [\s\S]* snakemake --cores 1 fetch_model"):
+        run_digest(model / "absent", planned_digest(there))
+    with pytest.raises(D3SError, match="from nothing that is known"):
+        run_digest(model, planned_digest(there))
 
 
 def test_a_model_without_pins_says_how_to_pin_it(tmp_path: Path) -> None:

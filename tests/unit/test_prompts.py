@@ -1,9 +1,13 @@
 """Prompts: the class and the background phrase always survive the token limit."""
 
+from pathlib import Path
+
 import pytest
 
 from d3s.errors import BadInput, D3SError
-from d3s.prompts import check_families, check_template, write_prompt
+from d3s.prompts import T5_LIMITS, check_families, check_template, load_token_counter, write_prompt
+from d3s.shards import write_json
+from tiny_models import make_tokenizer
 
 TEMPLATE = "a photo of a {class}, {definition}, {background}"
 
@@ -69,3 +73,25 @@ def test_a_family_must_suit_its_backgrounds(template: str, shift: str, phrase: s
 def test_a_family_without_a_place_needs_no_phrase() -> None:
     families = {"photo": {"templates": ["a photo of a {class}"], "negative": ""}}
     check_families(families, [{"background": "photo", "shift": "photo", "phrase": ""}], "backgrounds.csv")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pipeline", "limit"),
+    [
+        ("clip", "StableDiffusionPipeline", 77),
+        ("t5", "StableDiffusion3Pipeline", T5_LIMITS["StableDiffusion3"]),
+        ("t5", "FluxPipeline", T5_LIMITS["Flux"]),
+    ],
+)
+def test_two_hundred_words_leave_class_and_phrase_inside_the_limit(
+    tmp_path: Path, kind: str, pipeline: str, limit: int
+) -> None:
+    make_tokenizer(kind, tmp_path / "tokenizer", 77)
+    write_json(tmp_path / "model_index.json", {"_class_name": pipeline})
+    count, known = load_token_counter(tmp_path)
+    assert known == limit
+    prompt = write_prompt(TEMPLATE, "round ball", "a round thing or a box " * 40, "on grass", count, known)
+    assert prompt.trimmed
+    assert prompt.text.startswith("a photo of a round ball, a round thing")
+    assert prompt.text.endswith(", on grass")
+    assert limit - 20 < prompt.tokens <= limit, "as much of the definition is kept as fits"
