@@ -74,8 +74,8 @@ def recorded_calls(pipeline: Any, run: Callable[[], None]) -> list[Callable[[], 
     autoencoder.
     """
     calls: list[Callable[[], object]] = []
-    places = ((pipeline.text_encoder, "forward"), (pipeline.vae, "encode"), (pipeline.unet, "forward"))
-    places += ((pipeline.vae, "decode"),)
+    vae = pipeline.vae
+    places = ((pipeline.text_encoder, "forward"), (vae, "encode"), (pipeline.unet, "forward"), (vae, "decode"))
 
     def recorder(original: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **options: object) -> object:
