@@ -37,7 +37,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--resources", type=Path, default=Path("resources/models"), help="weights of the judge")
     parser.add_argument("--kept", type=Path, default=Path("results/generation_settings"), help="folder of measures")
     parser.add_argument("--images", type=int, default=96, help="of each setting; balanced if a multiple of the cells")
-    parser.add_argument("--rounds", type=int, default=3, help="of timing; 0 takes no times")
+    parser.add_argument("--rounds", type=int, default=5, help="of timing; 0 takes no times")
     parser.add_argument("--processes", type=int, default=2, help="that make images at once; times are taken by one")
     parser.add_argument("--only", nargs="+", default=[], metavar="SETTING", help=f"some settings, beside {REFERENCE}")
     parser.add_argument("--table", type=Path, default=Path("docs/generation_settings.csv"))

@@ -111,10 +111,9 @@ def render(table: pd.DataFrame, host: str) -> str:
         "strength": "Strengths",
         "scale": "Foreground sizes",
     }
-    lines = [
-        f"{first['n']} val images of {first['exemplars']} exemplars per setting. Times: {host}, the median "
-        f"of {table['rounds'].min()} rounds by turns."
-    ]
+    lines = [f"{first['n']} val images of {first['exemplars']} exemplars per setting."]
+    if rounds := first["rounds"]:
+        lines[0] += f" Times: {host}, the median of {rounds} rounds by turns."
     for group, heading in headings.items():
         part = table[(table["group"] == group) | (table["setting"] == REFERENCE)]
         if len(part) == 1 and group != "sampler":
