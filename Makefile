@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo plan test test-slow bench browser lint format clean
+.PHONY: help demo plan test test-slow bench settings browser lint format clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -40,9 +40,15 @@ test-slow: $(INSTALLED) ## run the tests that take longer: every kind of change,
 	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m slow
 	@echo "test-slow: all passed; see tests/workflow/"
 
-bench: $(INSTALLED) ## measure how fast plans, guides and shards are, beside their targets
+bench: $(INSTALLED) ## measure how fast plans, guides, images and shards are, beside their targets
 	@python bench/bench.py --output results/bench.csv
 	@echo "bench: done; the figures are in results/bench.csv"
+
+settings: $(INSTALLED) ## compare samplers, steps and strengths on the demo: speed and quality (half an hour)
+	@# Memory is handled as in the jobs of the workflow (rules/common.smk), for times that hold there.
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824 \
+		python bench/generation_settings.py
+	@echo "settings: done; see docs/speed.md"
 
 browser: # the page that people annotate on is tested in the system's Chromium, which pip can't bring
 	@for program in chromium chromium-browser google-chrome chrome; do \
