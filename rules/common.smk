@@ -21,9 +21,10 @@ try:
     check_template(CONFIG["prompts"]["template"])
     TABLES = load_tables(CONFIG)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
+    RELEASED = CONFIG["released"]["folder"]
     MODEL = CONFIG["generator"]["model"]
-    MODEL_DIGEST = model_digest(MODEL)
-    TOKENIZER_DIGEST = model_digest(MODEL, "tokenizer")
+    MODEL_DIGEST = "" if RELEASED else model_digest(MODEL)
+    TOKENIZER_DIGEST = "" if RELEASED else model_digest(MODEL, "tokenizer")
 except D3SError as error:
     raise WorkflowError(str(error)) from None
 

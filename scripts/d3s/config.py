@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from d3s.errors import D3SError
+from d3s.released import check_tables
 from d3s.tables import Row, read_table
 
 MOST_PER_SHARD = 3_400
@@ -51,11 +52,12 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise _explain(errors[0], schema)
     config = with_defaults(given, schema)
+    _check_origin(config)
     for low, high in (config["guides"][name] for name in ("scale", "x", "y")):
         if low > high:
             raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
     largest = config["classes_per_chunk"] * max(config["images_per_cell"].values())
-    if largest > MOST_PER_SHARD:
+    if largest > MOST_PER_SHARD and not config["released"]["folder"]:
         fitting = max(1, MOST_PER_SHARD // max(config["images_per_cell"].values()))
         raise D3SError(
             f"classes_per_chunk: {config['classes_per_chunk']} gives shards of {largest} images, and {MOST_PER_SHARD} "
@@ -67,6 +69,25 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
             "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"
         )
     return config
+
+
+def _check_origin(config: Mapping[str, Any]) -> None:
+    """Images are generated or imported: what generating takes is needed unless a released data set is named."""
+    released = config["released"]["folder"]
+    for section, key in (("tables", "exemplars"), ("tables", "templates"), ("generator", "model")):
+        if not released and not config[section][key]:
+            raise D3SError(f"config, {section}: '{key}' is a required property", "add it to the config")
+    if released and config["generator"]["model"]:
+        raise D3SError(
+            "the config has both released: folder: and generator: model:",
+            "remove one of them: images are either imported or generated",
+        )
+
+
+def shift_of(background: Row, config: Mapping[str, Any]) -> str:
+    """The shift that a background belongs to."""
+    shift: str = config["shift"]
+    return shift
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -156,16 +177,19 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
     tables = Tables(**{kind: read.get(kind, []) for kind in Tables.__annotations__})
     _check_links(tables.exemplars, "class_id", tables.classes, paths["exemplars"], paths["classes"])
     _check_links(tables.templates, "background", tables.backgrounds, paths["templates"], paths["backgrounds"])
+    released = config["released"]["folder"]
+    if released:
+        check_tables(tables.classes, ((row, shift_of(row, config)) for row in tables.backgrounds))
     with_exemplars = {row["class_id"] for row in tables.exemplars}
     for row in tables.classes:
-        if row["class_id"] not in with_exemplars:
+        if row["class_id"] not in with_exemplars and not released:
             raise D3SError(
                 f"the class {row['name']!r} ({row['class_id']}) has no exemplars",
                 f"add rows for it to {paths['exemplars']}, or remove it from {paths['classes']}",
             )
     with_templates = {row["background"] for row in tables.templates}
     for row in tables.backgrounds:
-        if row["background"] not in with_templates:
+        if row["background"] not in with_templates and not released:
             raise D3SError(
                 f"the background {row['background']!r} has no templates",
                 f"add rows for it to {paths['templates']}, or remove it from {paths['backgrounds']}",

@@ -68,6 +68,21 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
     shard = Path(row["shard"])
     stem = Path(*shard.with_suffix("").parts[-4:])  # split, shift, background, chunk
     chunk, background = stem.parts[-1], row["background"]
+    image = {
+        "shard": f"{row['shard']} : {row['member']}",
+        "pixels": row["image_digest"],
+        "status": row["status"],
+        "reason": row["reason"],
+    }
+    validation = _validation(results / "validation" / "manifest.parquet", sample)
+    if "released_file" in row:
+        released = {
+            "file": row["released_file"],
+            "prompt": row["prompt"],
+            "guide": f"{row['guide_shard']} : {row['guide_member']}" if row["guide_member"] else "none",
+            "log": _if_there(Path("logs/import_released") / stem.with_suffix(".log")),
+        }
+        return Lineage(row, [("released data set", released), ("image", image), ("validation", validation)])
     steps = [
         ("exemplar", _exemplar(results / "foregrounds" / f"{chunk}.parquet", row, tables["exemplars"])),
         ("template", _template(results / "backgrounds" / f"{background}.parquet", row, tables["templates"])),
@@ -97,15 +112,9 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
         ),
         (
             "image",
-            {
-                "shard": f"{row['shard']} : {row['member']}",
-                "pixels": row["image_digest"],
-                "status": row["status"],
-                "reason": row["reason"],
-                "log": _if_there(Path("logs/generate_images") / stem.with_suffix(".log")),
-            },
+            image | {"log": _if_there(Path("logs/generate_images") / stem.with_suffix(".log"))},
         ),
-        ("validation", _validation(results / "validation" / "manifest.parquet", sample)),
+        ("validation", validation),
     ]
     return Lineage(row, steps)
 
@@ -189,6 +198,11 @@ def remake(row: Mapping[str, Any], batch_size: int, device: str) -> tuple[Remade
     """
     from d3s.generator import Generator  # takes seconds to import, which the lineage alone does not need
 
+    if "released_file" in row:
+        raise D3SError(
+            f"{row['sample']} was imported from a released data set, which does not record how it was made",
+            f"its picture there is {row['released_file']}",
+        )
     if row["status"] != "ok":
         raise D3SError(f"{row['sample']} has no image: {row['reason']}", "choose a sample whose status is ok")
     numbers = int(row["steps"]), float(row["strength"]), float(row["guidance"])
