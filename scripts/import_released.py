@@ -91,7 +91,7 @@ def _tell(args: argparse.Namespace, records: Records, indices: set[int]) -> None
 
 
 def _listed(counts: Counter[str]) -> str:
-    named = ", ".join(f"{label} {number}" for label, number in counts.most_common(MOST_NAMED))
+    named = ", ".join(f"{label[:40]} {number}" for label, number in counts.most_common(MOST_NAMED))
     return named if len(counts) <= MOST_NAMED else f"{named} and {len(counts) - MOST_NAMED} more"
 
 

@@ -12,7 +12,7 @@ from tiny import ROOT, draw_ground, draw_object, write_csv
 
 SIZE = 32
 CLASSES = {430: (0, "basketball"), 478: (1, "carton")}
-"""By ImageNet's index: how it is drawn, and its name."""
+"""By ImageNet's index: class id, which is also how it is drawn, and name."""
 BACKGROUNDS = {"grass": ("on grass", (60, 150, 60)), "road": ("on a road", (120, 120, 120))}
 
 
@@ -49,7 +49,7 @@ def record(split: str, number: int, index: int, background: str, guided: bool, *
 def make_released(folder: Path, per_cell: int = 4, guided: bool = True) -> None:
     """Write a data set; the last picture of every cell shows no guide, or none does."""
     for split in ("train", "val"):
-        records = []
+        records: list[dict[str, Any]] = []
         for index in CLASSES:
             for background in BACKGROUNDS:
                 for place in range(per_cell):
@@ -76,8 +76,8 @@ def make_released_project(folder: Path, per_cell: int = 4, guided: bool = True) 
     write_csv(
         folder / "classes.csv",
         [
-            {"class_id": index, "name": name, "label": name, "definition": "", "imagenet_indices": index}
-            for index, (_, name) in CLASSES.items()
+            {"class_id": class_id, "name": name, "label": name, "definition": "", "imagenet_indices": index}
+            for index, (class_id, name) in CLASSES.items()
         ],
     )
     write_csv(
@@ -86,7 +86,6 @@ def make_released_project(folder: Path, per_cell: int = 4, guided: bool = True) 
     )
     config = {
         "seed": 1,
-        "classes_per_chunk": 500,
         "released": {"folder": str(folder / "data")},
         "tables": {
             "classes": str(folder / "classes.csv"),
@@ -95,7 +94,6 @@ def make_released_project(folder: Path, per_cell: int = 4, guided: bool = True) 
         },
         "guides": {"size": SIZE},
         "screens": {"min_contrast": 0.001, "min_probability": 0.0, "duplicate_distance": 0},
-        "annotations": {"splits": ["val"]},
         "classifiers": {"bootstrap": 50},
         "encoders": {
             "seeds": [0],

@@ -9,10 +9,11 @@ Standard library alone: the Snakefile checks the tables by this module each time
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from d3s.errors import D3SError
@@ -23,6 +24,8 @@ MOST_BYTES = 2**30
 """The largest metadata that is read; that of 120,000 images with WordNet's definitions is a tenth of it."""
 SHIFTS = {"background-shift": "background", "geography-shift": "geography", "time-shift": "time"}
 """The folders of the shifts, and what the shifts are called here."""
+PATH = re.compile(rf"(?:.*/)?(({'|'.join(SHIFTS)})/.+)", re.DOTALL)
+"""The path of a picture: what counts of it, and the folder of its shift."""
 VARIED = {
     "background": ("background",),
     "geography": ("geography",),
@@ -32,7 +35,7 @@ VARIED = {
 CLASSES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """A picture of the data set.
 
@@ -125,18 +128,17 @@ def read_record(entry: Any) -> Record | str:
     image, args, prompt = entry.get("image"), entry.get("args"), entry.get("prompt")
     if not isinstance(image, str):
         return "no image"
-    parts = PurePosixPath(image).parts
-    place = next((place for place in reversed(range(len(parts))) if parts[place] in SHIFTS), None)
-    if place is None or place + 1 == len(parts):
+    path = PATH.fullmatch(_whole(image))
+    if path is None:
         return "an image whose path names no shift"
     index = _read_index(entry.get("classIdx"))
     if index is None:
         return "no classIdx of ImageNet's 1000"
-    shift = SHIFTS[parts[place]]
+    shift = SHIFTS[path[2]]
     label = _read_label(VARIED[shift], entry, args if isinstance(args, dict) else {})
     if not label:
         return f"no {VARIED[shift][0]}"
-    return Record("/".join(parts[place:]), shift, label, index, prompt if isinstance(prompt, str) else "")
+    return Record(path[1], shift, label, index, _whole(prompt) if isinstance(prompt, str) else "")
 
 
 def _read_index(value: Any) -> int | None:
@@ -154,8 +156,13 @@ def _read_label(names: Iterable[str], *places: Mapping[str, Any]) -> str:
     return ""
 
 
+def _whole(text: str) -> str:
+    """A text that can be written as UTF-8: JSON can hold halves of letters."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return " ".join(_whole(text).split()).casefold()
 
 
 def labels_of(row: Row) -> set[str]:

@@ -176,7 +176,10 @@ def _cells(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
 
 def _shared(rows: pd.DataFrame) -> dict[str, int]:
-    """What both splits have, though splits are made so that they have it not: zeros, unless something went wrong."""
+    """What both splits have, though splits are made so that they have it not: zeros, unless something went wrong.
+
+    What no image has on record is left out.
+    """
     own = {split: rows[rows["split"] == split] for split in SPLITS}
     columns = {
         "exemplars": ["class_id", "exemplar"],
@@ -188,6 +191,7 @@ def _shared(rows: pd.DataFrame) -> dict[str, int]:
     keys = {
         name: [set(_known(own[split], key[-1])[key].itertuples(index=False)) for split in SPLITS]
         for name, key in columns.items()
+        if len(_known(rows, key[-1]))
     }
     return {name: len({*map(tuple, train)} & {*map(tuple, val)}) for name, (train, val) in keys.items()}
 
