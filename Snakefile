@@ -20,11 +20,25 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/assets.smk"
-include: "rules/generator.smk"
-include: "rules/foregrounds.smk"
-include: "rules/backgrounds.smk"
-include: "rules/guides.smk"
-include: "rules/images.smk"
+
+
+if RELEASED:
+
+    include: "rules/released.smk"
+
+else:
+
+    include: "rules/generator.smk"
+    include: "rules/backgrounds.smk"
+    include: "rules/guides.smk"
+    include: "rules/images.smk"
+
+
+if TABLES.exemplars:
+
+    include: "rules/foregrounds.smk"
+
+
 include: "rules/validation.smk"
 include: "rules/classifiers.smk"
 include: "rules/encoders.smk"

@@ -19,9 +19,10 @@ try:
     CONFIG = check_config(config)
     TABLES = load_tables(CONFIG)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
+    RELEASED = CONFIG["released"]["folder"]
     MODEL = CONFIG["generator"]["model"]
-    MODEL_DIGEST = planned_digest(CONFIG["generator"])
-    TOKENIZER_DIGEST = planned_digest(CONFIG["generator"], "tokenizer")
+    MODEL_DIGEST = "" if RELEASED else planned_digest(CONFIG["generator"])
+    TOKENIZER_DIGEST = "" if RELEASED else planned_digest(CONFIG["generator"], "tokenizer")
 except D3SError as error:
     raise WorkflowError(str(error)) from None
 

@@ -28,7 +28,7 @@ rule export_dataset:
         images_tars=ancient(shards("images", *SPLITS, ending="tar")),
         tables=ancient([CONFIG["tables"][kind] for kind in EXPORT_TABLES]),
         # small, so that it is compared by its contents: it may state the model's licence
-        model_card=[card for card in [f"{MODEL}/README.md"] if Path(card).exists()],
+        model_card=[card for card in [f"{MODEL}/README.md"] if MODEL and Path(card).exists()],
     output:
         directory("results/dataset"),
     log:

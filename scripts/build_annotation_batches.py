@@ -44,7 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="tar shards, their manifests beside them")
     parser.add_argument("--screens", type=Path, nargs="+", required=True, help="the tables of screens of these shards")
     parser.add_argument("--guides", type=Path, nargs="+", required=True, help="tar shards of guides, for gold")
-    parser.add_argument("--foregrounds", type=Path, nargs="+", required=True, help="tar shards of exemplars")
+    parser.add_argument("--foregrounds", type=Path, nargs="*", default=[], help="tar shards of exemplars, for examples")
     parser.add_argument("--decisions", type=Path, help="leave out images that these decisions are about (Parquet)")
     parser.add_argument("--classes", type=Path, required=True)
     parser.add_argument("--classes-digest", help="digest of the classes' rows that this run was planned with")
@@ -94,7 +94,7 @@ def candidates(args: argparse.Namespace) -> pd.DataFrame:
 
 def examples(tars: list[Path], count: int, seed: int) -> dict[int, list[str]]:
     """Pictures of some train exemplars of every class, as addresses."""
-    if count == 0:
+    if count == 0 or not tars:
         return {}
     exemplars = read_manifests(tars, ["exemplar", "class_id", "split"])
     exemplars = exemplars[exemplars["split"] == "train"]

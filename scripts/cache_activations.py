@@ -15,9 +15,9 @@ from d3s.array_store import ArrayStore
 from d3s.devices import choose_device
 from d3s.encoder import save_tensors
 from d3s.encoder_data import (
-    DATASETS,
     TRUNK_VERSION,
     Pictures,
+    datasets_of,
     digests_of,
     in_kept_batches,
     index_of,
@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> None:
     libraries = (torch.__version__, timm.__version__)
     store = ArrayStore(args.store, "activations", trunk_of(encoder), TRUNK_VERSION, libraries) if args.store else None
     tensors, samples = {}, {}
-    for dataset in DATASETS:
+    for dataset in datasets_of(manifest):
         source = sources[dataset.partition("_")[0]]
         samples[dataset] = select_samples(manifest, dataset, source)
         values, new = in_kept_batches(

@@ -8,6 +8,7 @@ import pandas as pd
 
 from d3s import cli
 from d3s.calibration import calibrate
+from d3s.manifest import with_own_groups
 from d3s.shards import write_table
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ def parse() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Measure and write."""
-    table = calibrate(pd.read_parquet(args.manifest), args.threshold, args.precision, args.seed, args.bootstrap)
+    manifest = with_own_groups(pd.read_parquet(args.manifest))
+    table = calibrate(manifest, args.threshold, args.precision, args.seed, args.bootstrap)
     write_table(args.output, table)
     if len(table) and table["precision"].isna().all():
         waiting = int(table["undecided"].iloc[0])

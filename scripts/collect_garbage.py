@@ -81,7 +81,7 @@ def planned_images(config: dict, results: Path, shard: str) -> pd.DataFrame:
     columns = ["recipe", "image_digest", "guide_digest"]
     if made.exists():
         return pd.read_parquet(made, columns=columns)
-    if not guides.exists():
+    if not guides.exists() or config["released"]["folder"]:
         raise D3SError(
             f"{guides} is not made yet, so nobody knows which images it will want",
             "make the guides first: snakemake guides; to drop all that was ever made, remove the store's folder",

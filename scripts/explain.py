@@ -19,7 +19,7 @@ def parse() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     config = read_config(args.configfile)
     tables = load_tables(config)
-    lineage = trace(args.results, args.sample, {"exemplars": tables.exemplars, "templates": tables.templates})
+    lineage = trace(args.results, args.sample, vars(tables))
     print(lineage.text())
 
 

@@ -32,7 +32,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of all images (Parquet)")
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="tars of generated images")
     for kind in COLUMNS:
-        parser.add_argument(f"--{kind}", type=Path, required=kind != "sources", help=f"table of {kind} (CSV)")
+        required = kind in ("classes", "backgrounds")
+        parser.add_argument(f"--{kind}", type=Path, required=required, help=f"table of {kind} (CSV)")
     parser.add_argument("--rows-digests", nargs=len(COLUMNS), help="of the tables that this run was planned with")
     parser.add_argument("--model-card", type=Path, help="README.md of the generator, whose head may state a licence")
     parser.add_argument("--settings", type=json.loads, required=True, help="slice of the config, as JSON")
@@ -41,7 +42,7 @@ def parse() -> argparse.Namespace:
 
 
 def read_tables(args: argparse.Namespace) -> dict[str, list[Row]]:
-    """The tables by kind; the registry of sources may be missing.
+    """The tables by kind; those of what the images were made of may be missing.
 
     Raises:
         D3SError: a table is not as it was when the run was planned.

@@ -12,10 +12,10 @@ from d3s.array_store import ArrayStore
 from d3s.devices import choose_device
 from d3s.encoder import load_encoder, save_tensors
 from d3s.encoder_data import (
-    DATASETS,
     TRUNK_VERSION,
     Activations,
     Pictures,
+    datasets_of,
     digests_of,
     in_kept_batches,
     index_of,
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> None:
     weights = file_sha256(args.encoder / "encoder.safetensors")
     store = ArrayStore(args.store, "features", weights, TRUNK_VERSION, libraries) if args.store else None
     tensors, samples = {}, {}
-    for dataset in DATASETS:
+    for dataset in datasets_of(manifest):
         source: Activations | Pictures
         compute: Callable[[torch.Tensor], torch.Tensor]
         if args.activations:

@@ -77,7 +77,8 @@ def main(args: argparse.Namespace) -> None:
 
 def _same_rows(encoders: list[Features]) -> dict[str, np.ndarray]:
     """The exemplars of the rows that all encoders are tried on; pairing needs them to be the same rows."""
-    for dataset in ("images_val", "guides_val"):
+    datasets = [name for name in ("images_val", "guides_val") if name in encoders[0].rows]
+    for dataset in datasets:
         first = encoders[0].rows[dataset]["sample"].tolist()
         for other in encoders[1:]:
             if other.rows[dataset]["sample"].tolist() != first:
@@ -86,8 +87,7 @@ def _same_rows(encoders: list[Features]) -> dict[str, np.ndarray]:
                     f"{encoders[0].objective}, seed {encoders[0].seed}",
                     "extract the features of all encoders again from one manifest: snakemake probes",
                 )
-    rows = encoders[0].rows
-    return {name: rows[f"{name}_val"]["exemplar"].to_numpy() for name in ("images", "guides")}
+    return {name.removesuffix("_val"): encoders[0].rows[name]["exemplar"].to_numpy() for name in datasets}
 
 
 def _probe(features: Features, settings: ProbeSettings) -> dict[tuple[str, str, str, str], Outcome]:

@@ -165,6 +165,11 @@ def read_all(stage: Path) -> pd.DataFrame:
 
 def main(args: argparse.Namespace) -> None:
     config = read_config(args.configfile)
+    if config["released"]["folder"]:
+        raise D3SError(
+            "the images of this config are imported from a released data set: none is to be made",
+            "snakemake --dry-run tells the jobs",
+        )
     jobs = ask_snakemake(config)
     if any(job.rule.startswith("fetch_demo_assets") for job in jobs):
         raise D3SError(

@@ -83,7 +83,7 @@ def main(args: argparse.Namespace) -> None:
         table = screen(
             rows,
             images.read,
-            lambda sample: guides.read(where[sample]),
+            lambda sample: guides.read(where[sample]) if where[sample] else None,
             ScreenSettings(args.min_contrast, args.min_probability),
             load_judge(args),
         )

@@ -25,7 +25,7 @@ def make_tiny_project(folder: Path, named: Path | None = None) -> Path:
     """
     named = named or folder
     (folder / "assets").mkdir(parents=True)
-    _write_csv(
+    write_csv(
         folder / "classes.csv",
         [
             {
@@ -64,8 +64,8 @@ def make_tiny_project(folder: Path, named: Path | None = None) -> Path:
                     "mask": named / "assets" / mask if mask else "",
                 }
             )
-    _write_csv(folder / "exemplars.csv", exemplars)
-    _write_csv(
+    write_csv(folder / "exemplars.csv", exemplars)
+    write_csv(
         folder / "backgrounds.csv",
         [{"background": name, "phrase": f"on {name}", "revision": 0} for name in BACKGROUNDS],
     )
@@ -83,7 +83,7 @@ def make_tiny_project(folder: Path, named: Path | None = None) -> Path:
                     "file": named / "assets" / f"{template}.jpg",
                 }
             )
-    _write_csv(folder / "templates.csv", templates)
+    write_csv(folder / "templates.csv", templates)
     make_tiny_generator(folder / "generator")
     config = tiny_config(named)
     path = folder / "config.yaml"
@@ -203,7 +203,7 @@ def make_tiny_generator(folder: Path) -> None:
     write_json(folder / PINS, pin_model(folder))
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

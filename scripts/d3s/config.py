@@ -14,6 +14,7 @@ from jsonschema.exceptions import ValidationError
 
 from d3s.errors import D3SError
 from d3s.prompts import check_families
+from d3s.released import check_tables
 from d3s.tables import Row, read_table
 
 MOST_PER_SHARD = 3_400
@@ -62,11 +63,12 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise _explain(errors[0], schema)
     config = with_defaults(given, schema)
+    _check_origin(config)
     for low, high in (config["guides"][name] for name in ("scale", "x", "y")):
         if low > high:
             raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
     largest = config["classes_per_chunk"] * max(config["images_per_cell"].values())
-    if largest > MOST_PER_SHARD:
+    if largest > MOST_PER_SHARD and not config["released"]["folder"]:
         fitting = max(1, MOST_PER_SHARD // max(config["images_per_cell"].values()))
         raise D3SError(
             f"classes_per_chunk: {config['classes_per_chunk']} gives shards of {largest} images, and {MOST_PER_SHARD} "
@@ -89,6 +91,19 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
             "raise one of them until their product is 1 or more",
         )
     return config
+
+
+def _check_origin(config: Mapping[str, Any]) -> None:
+    """Images are generated or imported: what generating takes is needed unless a released data set is named."""
+    released = config["released"]["folder"]
+    for section, key in (("tables", "exemplars"), ("tables", "templates"), ("generator", "model")):
+        if not released and not config[section][key]:
+            raise D3SError(f"config, {section}: '{key}' is a required property", "add it to the config")
+    if released and config["generator"]["model"]:
+        raise D3SError(
+            "the config has both released: folder: and generator: model:",
+            "remove one of them: images are either imported or generated",
+        )
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -177,11 +192,15 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
     read = {kind: read_table(path, kind) for kind, path in paths.items() if path}
     tables = Tables(**{kind: read.get(kind, []) for kind in Tables.__annotations__})
     _check_links(tables.exemplars, "class_id", tables.classes, paths["exemplars"], paths["classes"])
-    _check_templates(tables, paths)
-    check_families(config["prompts"], tables.backgrounds, paths["backgrounds"])
+    released = config["released"]["folder"]
+    if released:
+        check_tables(tables.classes, tables.backgrounds)
+    else:
+        _check_templates(tables, paths)
+        check_families(config["prompts"], tables.backgrounds, paths["backgrounds"])
     with_exemplars = {row["class_id"] for row in tables.exemplars}
     for row in tables.classes:
-        if row["class_id"] not in with_exemplars:
+        if row["class_id"] not in with_exemplars and not released:
             raise D3SError(
                 f"the class {row['name']!r} ({row['class_id']}) has no exemplars",
                 f"add rows for it to {paths['exemplars']}, or remove it from {paths['classes']}",

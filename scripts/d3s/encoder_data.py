@@ -214,6 +214,12 @@ def in_kept_batches(
     return np.stack([known[key] for key in digests]), len(keys)
 
 
+def datasets_of(manifest: pd.DataFrame) -> tuple[str, ...]:
+    """``DATASETS``, without the guides where none is known: imported images may come without."""
+    known = manifest.loc[manifest["split"] == "val", "guide_digest"].fillna("") != ""
+    return DATASETS if known.any() else DATASETS[:2]
+
+
 def digests_of(manifest: pd.DataFrame, dataset: str, samples: Sequence[str]) -> list[str]:
     """The digests of the pixels of samples in one of ``DATASETS``."""
     return manifest.set_index("sample").loc[list(samples), DIGESTS[dataset.partition("_")[0]]].tolist()

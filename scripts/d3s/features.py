@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from d3s.errors import D3SError
+from d3s.manifest import with_own_groups
 
 PARTS = ("foreground", "background", "all")
 TARGETS = {"foreground": "class_id", "background": "background"}
@@ -20,7 +21,7 @@ TARGETS = {"foreground": "class_id", "background": "background"}
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
-    """The manifest of images, sorted by sample.
+    """The manifest of images, sorted by sample; what has no known exemplar or template stands for itself.
 
     Raises:
         D3SError: it can't be read or lacks a column.
@@ -34,7 +35,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
         raise D3SError(
             f"{path} lacks the columns {sorted(needed - set(table.columns))}", "make it again: snakemake validation"
         )
-    return table.sort_values("sample", ignore_index=True)
+    return with_own_groups(table).sort_values("sample", ignore_index=True)
 
 
 @dataclass(frozen=True)

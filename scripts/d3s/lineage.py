@@ -59,7 +59,7 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
     Args:
         results: folder of the results.
         sample: its name.
-        tables: rows of the ``exemplars`` and ``templates`` tables.
+        tables: rows of the ``exemplars``, ``templates`` and ``backgrounds`` tables.
 
     Raises:
         D3SError: as ``find_sample``.
@@ -68,9 +68,28 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
     shard = Path(row["shard"])
     stem = Path(*shard.with_suffix("").parts[-4:])  # split, shift, background, chunk
     chunk, background = stem.parts[-1], row["background"]
+    image = {
+        "shard": f"{row['shard']} : {row['member']}",
+        "pixels": row["image_digest"],
+        "safety": row.get("safety", ""),
+        "status": row["status"],
+        "reason": row["reason"],
+    }
+    validation = _validation(results / "validation" / "manifest.parquet", sample)
+    if "released_file" in row:
+        released = {
+            "file": row["released_file"],
+            "prompt": row["prompt"],
+            "guide": f"{row['guide_shard']} : {row['guide_member']}" if row["guide_member"] else "none",
+            "log": _if_there(Path("logs/import_released") / stem.with_suffix(".log")),
+        }
+        return Lineage(row, [("released data set", released), ("image", image), ("validation", validation)])
+    places = next(
+        (other["templates"] for other in tables["backgrounds"] if other["background"] == background), background
+    )
     steps = [
         ("exemplar", _exemplar(results / "foregrounds" / f"{chunk}.parquet", row, tables["exemplars"])),
-        ("template", _template(results / "backgrounds" / f"{background}.parquet", row, tables["templates"])),
+        ("template", _template(results / "backgrounds" / f"{places}.parquet", row, tables["templates"])),
         (
             "guide",
             {
@@ -97,16 +116,9 @@ def trace(results: Path, sample: str, tables: Mapping[str, list[dict[str, str]]]
         ),
         (
             "image",
-            {
-                "shard": f"{row['shard']} : {row['member']}",
-                "pixels": row["image_digest"],
-                "safety": row.get("safety", ""),
-                "status": row["status"],
-                "reason": row["reason"],
-                "log": _if_there(Path("logs/generate_images") / stem.with_suffix(".log")),
-            },
+            image | {"log": _if_there(Path("logs/generate_images") / stem.with_suffix(".log"))},
         ),
-        ("validation", _validation(results / "validation" / "manifest.parquet", sample)),
+        ("validation", validation),
     ]
     return Lineage(row, steps)
 
@@ -194,6 +206,11 @@ def remake(row: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Remade, A
     """
     from d3s.generator import Generator  # takes seconds to import, which the lineage alone does not need
 
+    if "released_file" in row:
+        raise D3SError(
+            f"{row['sample']} was imported from a released data set, which does not record how it was made",
+            f"its picture there is {row['released_file']}",
+        )
     if row["status"] != "ok":
         raise D3SError(f"{row['sample']} has no image: {row['reason']}", "choose a sample whose status is ok")
     numbers = int(row["steps"]), float(row["strength"]), float(row["guidance"])

@@ -40,8 +40,8 @@ ORDER = ["split", "shift", "class_id", "index", "revision", "background", "sampl
 ALIKE = ["split", "shift", "class_id", "background"]
 """Images are compared only where all of these are equal: members of a matched set, which differ in their background,
 share exemplar and placement and are meant to be similar."""
-SET = ["split", "shift", "class_id", "index", "revision"]
-"""What the images of a matched set share; its backgrounds are those of equal split, shift and revision."""
+GROUPS = ["exemplar", "split_group", "template_group"]
+"""Columns whose equal values say that images are not independent of each other."""
 
 
 def join_screens(images: pd.DataFrame, screens: pd.DataFrame) -> pd.DataFrame:
@@ -164,7 +164,7 @@ def build_manifest(
     table["accepted"] = table["status"] == "ok"
     backgrounds = table.groupby(["split", "shift", "revision"])["background"].transform("nunique")
     accepted = table["background"].where(table["accepted"])
-    table["set_complete"] = accepted.groupby([table[name] for name in SET]).transform("nunique") == backgrounds
+    table["set_complete"] = accepted.groupby(table["matched_set"]).transform("nunique") == backgrounds
     return table[[*IDENTITY, "status", "reason", *SCREENS, *VERDICTS]]
 
 
@@ -172,6 +172,16 @@ def count_statuses(manifest: pd.DataFrame) -> pd.DataFrame:
     """How many images of each class and background have each status, in the long form of ``counts.csv``."""
     keys = ["split", "background", "class_id", "class_name", "status"]
     return manifest.groupby(keys, sort=True, dropna=False).size().rename("n").reset_index()
+
+
+def with_own_groups(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with a group of its own for each image of which it is not known what it shares with others.
+
+    So it is with imported images: nobody recorded their exemplars. Those that do share one count as independent then,
+    and intervals come out narrower than they should.
+    """
+    own = {name: manifest[name].where(manifest[name].fillna("") != "", manifest["sample"]) for name in GROUPS}
+    return manifest.assign(**own)
 
 
 def gather(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

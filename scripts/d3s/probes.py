@@ -210,7 +210,10 @@ def probe_encoder(features: Features, settings: ProbeSettings) -> dict[tuple[str
     found = {}
     for part in PARTS:
         for target in TARGETS:
-            for evaluated, dataset in (("images", "images_val"), ("guides", "guides_val")):
+            for evaluated in ("images", "guides"):
+                dataset = f"{evaluated}_val"
+                if dataset not in features.matrices:  # imported images may come without guides
+                    continue
                 x, y = features.part(dataset, part), features.labels(dataset, target)
                 own = crossfit(x, y, features.rows[dataset], settings)
                 missed = int(np.isnan(own.correct).sum())
@@ -320,7 +323,11 @@ def nearest_table(features: Features) -> pd.DataFrame:
     - ``nearer_to_a_train_exemplar``: the mean of the train images of some exemplar is nearer than the own guide.
     - ``nearer_to_another_guide``: the guide of another val exemplar is nearer; the same without any train picture, to
       read the other two against.
+
+    The table is empty where there are no guides.
     """
+    if "guides_val" not in features.rows:
+        return pd.DataFrame(columns=["measure", "value", "n"])
     guides, images = features.rows["guides_val"], features.rows["images_val"]
     place = {sample: row for row, sample in enumerate(guides["sample"])}
     have = np.flatnonzero(images["sample"].isin(place).to_numpy())

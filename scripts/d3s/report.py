@@ -48,6 +48,7 @@ MANIFEST_COLUMNS = (
     "class_name",
     "background",
     "matched_set",
+    "exemplar",
     "member",
     "status",
     "reason",
@@ -665,8 +666,10 @@ def render(given: Sources, template: str | Path = TEMPLATE) -> str:
     header, rows = read_sources(given.sources)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(Path(template).read_text(encoding="utf-8"))
+    manifest = read_manifest(given.manifest)
     text = page.render(
-        data=data_section(read_manifest(given.manifest), counts),
+        data=data_section(manifest, counts),
+        matched=manifest.empty or (manifest["exemplar"].fillna("") != "").any(),
         sheet=contact_sheet_section(given.contact_sheet),
         classifiers=classifier_section(figures.load_table(given.classifiers, figures.CLASSIFIER_COLUMNS), given.judge),
         probes=probe_section(probes, paired),

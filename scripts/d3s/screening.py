@@ -53,7 +53,7 @@ class Finding:
         reason: a sentence; empty if it is ok.
         brightness, contrast: mean and standard deviation of the luminance; black is 0 and white 1.
         dhash: 64-bit difference hash, for near-duplicates.
-        guide_distance: mean absolute difference to the guide over pixels and colours; at most 1.
+        guide_distance: mean absolute difference to the guide, if there is one, over pixels and colours; at most 1.
         classifier: what judged the image; nothing did if it has none.
         super_top1: class id of the super-class with the highest probability.
         super_probability: probability of the image's own super-class.
@@ -90,13 +90,13 @@ class Judge:
     probabilities: Callable[[Sequence[str], Pictures], Iterable[np.ndarray]]
 
 
-def inspect(data: bytes, expected_digest: str, guide: Image.Image, settings: ScreenSettings) -> Finding:
+def inspect(data: bytes, expected_digest: str, guide: Image.Image | None, settings: ScreenSettings) -> Finding:
     """All that can be said of an image without a classifier.
 
     Args:
         data: the image's file.
         expected_digest: of its pixels, as they were generated.
-        guide: what it was made from; an image has its guide's size.
+        guide: what it was made from; an image has its guide's size. Imported images may come without.
         settings: when it is rejected.
     """
     try:
@@ -109,11 +109,12 @@ def inspect(data: bytes, expected_digest: str, guide: Image.Image, settings: Scr
     )
     if image_digest(image) != expected_digest:
         return replace(finding, status="unreadable", reason="its pixels aren't the ones that were generated")
-    if image.size != guide.size:
-        reason = f"it is {image.width} x {image.height} and its guide {guide.width} x {guide.height}"
-        return replace(finding, status="wrong_size", reason=reason)
-    pair = (np.asarray(picture.convert("RGB"), dtype=np.float64) for picture in (image, guide))
-    finding = replace(finding, guide_distance=float(np.abs(next(pair) - next(pair)).mean() / 255.0))
+    if guide is not None:
+        if image.size != guide.size:
+            reason = f"it is {image.width} x {image.height} and its guide {guide.width} x {guide.height}"
+            return replace(finding, status="wrong_size", reason=reason)
+        pair = (np.asarray(picture.convert("RGB"), dtype=np.float64) for picture in (image, guide))
+        finding = replace(finding, guide_distance=float(np.abs(next(pair) - next(pair)).mean() / 255.0))
     if finding.contrast < settings.min_contrast:
         reason = f"its contrast is {finding.contrast:.4f}; {settings.min_contrast:g} is the least"
         return replace(finding, status="blank", reason=reason)
@@ -150,7 +151,7 @@ def judge_one(
 def screen(
     rows: pd.DataFrame,
     read_image: Callable[[str], bytes],
-    read_guide: Callable[[str], bytes],
+    read_guide: Callable[[str], bytes | None],
     settings: ScreenSettings,
     judge: Judge | None = None,
 ) -> pd.DataFrame:
@@ -161,7 +162,7 @@ def screen(
     Args:
         rows: the shard's manifest: sample, class_id, member, status, reason, image_digest.
         read_image: the file of an image, by its member.
-        read_guide: the file of a guide, by the name of its sample.
+        read_guide: the file of a guide, by the name of its sample; nothing if there is none.
         settings: when an image is rejected.
         judge: the classifier; nothing is judged without one, nor is an image whose class it doesn't know.
 
@@ -174,8 +175,9 @@ def screen(
         if row["status"] != SUFFICIENT:
             findings.append(Finding("not_generated", f"there is no image ({row['status']}): {row['reason']}"))
             continue
-        guide = decode_png(read_guide(row["sample"]))
-        findings.append(inspect(read_image(row["member"]), row["image_digest"], guide, settings))
+        guide = read_guide(row["sample"])
+        decoded = decode_png(guide) if guide else None
+        findings.append(inspect(read_image(row["member"]), row["image_digest"], decoded, settings))
     if judge is not None:
         ask = [
             place

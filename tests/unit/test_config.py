@@ -8,6 +8,7 @@ import yaml
 
 from d3s.config import check_config, find_annotations, load_schema, load_tables, read_config, with_defaults
 from d3s.errors import D3SError
+from released import make_released_project
 from tiny import ROOT, make_tiny_project
 
 
@@ -114,6 +115,27 @@ def test_a_config_that_is_no_config_is_a_clear_error(tmp_path: Path, text: str |
         path.write_text(text)
     with pytest.raises(D3SError, match=problem):
         read_config(path)
+
+
+@pytest.mark.parametrize(("section", "key"), [("tables", "exemplars"), ("tables", "templates"), ("generator", "model")])
+def test_what_generating_takes_is_needed_unless_a_data_set_is_imported(section: str, key: str) -> None:
+    config = demo()
+    del config[section][key]
+    with pytest.raises(D3SError, match=f"{section}: '{key}' is a required property"):
+        check_config(config)
+
+
+def test_a_released_data_set_needs_neither_generator_nor_what_guides_are_made_of(tmp_path: Path) -> None:
+    config = check_config(yaml.safe_load(make_released_project(tmp_path).read_text()))
+    assert load_tables(config).exemplars == []
+    with pytest.raises(D3SError, match="both released: folder: and generator: model:"):
+        check_config(demo() | {"released": {"folder": str(tmp_path)}})
+    config["tables"]["classes"] = demo()["tables"]["classes"]
+    table = tmp_path / "weather.csv"
+    table.write_text("background,shift,phrase,revision\nfog,weather,in fog,0\n")
+    config["tables"]["backgrounds"] = str(table)
+    with pytest.raises(D3SError, match="of the shift 'weather'"):
+        load_tables(config)
 
 
 def test_an_unknown_section_is_named() -> None:

@@ -22,9 +22,11 @@ from d3s.encoder import (
     to_input,
 )
 from d3s.encoder_data import (
+    DATASETS,
     TRUNK_VERSION,
     Activations,
     Pictures,
+    datasets_of,
     in_batches,
     in_kept_batches,
     index_of,
@@ -240,3 +242,9 @@ def test_numbers_of_pictures_are_computed_once_and_kept_block_by_block(tmp_path:
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
     assert kept(["2", "3", "1"]) == ([4.0, 6.0, 2.0], 1)
     assert asked == ["0", "1", "2", "3"]
+
+
+def test_guides_are_left_out_where_no_val_image_has_one() -> None:
+    manifest = pd.DataFrame({"split": ["train", "val"], "guide_digest": ["g", ""]})
+    assert datasets_of(manifest) == ("images_train", "images_val")
+    assert datasets_of(manifest.assign(guide_digest="g")) == DATASETS

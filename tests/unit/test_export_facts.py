@@ -123,6 +123,20 @@ def test_what_the_model_was_given_is_told(small: Small, mode: str, told: str) ->
     assert told in facts.modes[0]
 
 
+def test_of_imported_images_nothing_is_said_that_is_not_known(small: Small) -> None:
+    unknown = dict.fromkeys(("exemplar", "split_group", "template", "template_group"), "")
+    manifest = small.manifest.assign(**unknown, matched_set=small.manifest["sample"], set_complete=False)
+    rows = manifest[manifest["accepted"]]
+    made = dict.fromkeys(MADE_WITH, "") | {"mode": "released"}
+    facts = gather_facts(manifest, rows, pd.DataFrame([made] * len(rows)), Counter({(16, 16): 1}), about_small())
+    assert facts.imported
+    assert [(row["exemplars"], row["templates"]) for row in facts.splits] == [(0, 0), (0, 0)]
+    assert facts.shared == {"images": 0}
+    assert facts.sources == []
+    assert said(facts, "went into 18 images was not recorded")
+    assert not said(facts, "matched sets") + said(facts, "cut-out in train")
+
+
 def test_facts_do_not_depend_on_the_folder(small: Small, tmp_path: Path) -> None:
     other = make_small(tmp_path)
     assert facts_of(other.manifest).limits == facts_of(small.manifest).limits

@@ -7,7 +7,7 @@ import build_manifest as script
 from d3s.annotation.deciding import decide
 from d3s.annotation.reading import read_votes
 from d3s.errors import D3SError
-from d3s.manifest import IDENTITY, SCREENS, build_manifest, count_statuses
+from d3s.manifest import GROUPS, IDENTITY, SCREENS, build_manifest, count_statuses, with_own_groups
 from d3s.screening import DTYPES
 from d3s.shards import write_table
 
@@ -92,6 +92,22 @@ def test_revisions_form_sets_of_their_own() -> None:
     found["dhash"] = [f"{number:x}" * 16 for number in (1, 2, 4, 8, 14, 7)]
     manifest = build_manifest(both, found, 2)
     assert manifest["set_complete"].all(), "revision 1 has a single background, and its sets have it"
+
+
+def test_samples_that_are_sets_of_their_own_complete_none() -> None:
+    """As imported images, of which nobody knows what they share."""
+    table = images().assign(matched_set=lambda rows: rows["sample"])
+    manifest = build_manifest(table, screens(table), 2)
+    assert manifest["accepted"].all()
+    assert not manifest["set_complete"].any()
+
+
+def test_an_image_of_unknown_origin_stands_for_itself() -> None:
+    table = images().assign(exemplar=["", "a", None, "a"], template_group="")
+    found = with_own_groups(table)
+    assert found["exemplar"].tolist() == [table["sample"][0], "a", table["sample"][2], "a"]
+    assert found["template_group"].tolist() == found["sample"].tolist()
+    assert found.drop(columns=GROUPS).equals(table.drop(columns=GROUPS))
 
 
 def test_the_later_of_two_near_duplicates_goes_and_names_the_other() -> None:

@@ -219,3 +219,11 @@ def test_nearest_counts_images_that_left_their_guide() -> None:
     swapped = faithful.copy()
     swapped[3] = swapped[0]  # image d shows what the guide of a shows
     assert shares(swapped)["nearer_to_another_guide"] == 0.25
+
+
+def test_without_guides_images_are_probed_alone() -> None:
+    found = features("erm", 0, leak=False)
+    for held in (found.rows, found.matrices):
+        del held["guides_val"]
+    assert {key[-1] for key in probe_encoder(found, ProbeSettings(folds=2, template_folds=2))} == {"images"}
+    assert nearest_table(found).empty

@@ -77,7 +77,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tmp_path = tmp_path_factory.mktemp("made")
     manifest = [
         {"sample": f"{split}-{n}", "split": split, "class_id": 0, "class_name": HOSTILE, "background": "grass"}
-        | {"matched_set": f"{split}-{n}", "member": f"{n}.png", "status": "ok" if n else "off_class"}
+        | {
+            "matched_set": f"{split}-{n}",
+            "exemplar": f"bird{n}",
+            "member": f"{n}.png",
+            "status": "ok" if n else "off_class",
+        }
         | {
             "reason": "" if n else HOSTILE,
             "votes": 0,

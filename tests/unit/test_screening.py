@@ -189,3 +189,12 @@ def test_a_classifier_needs_all_that_describes_it(tmp_path: Path) -> None:
     args.classifier, args.timm_name, args.weights, args.input_size, args.classes = "lite1", "x", None, 240, None
     with pytest.raises(D3SError, match="--classifier stands without"):
         screen_images.main(args)
+
+
+def test_an_image_without_a_guide_is_screened_all_the_same(tmp_path: Path) -> None:
+    args = shard(tmp_path)
+    rows = pd.read_parquet(args.images.with_suffix(".parquet"))
+    with screen_images.TarReader(args.images) as images:
+        table = screen(rows, images.read, lambda _: None, SETTINGS)
+    assert table["status"].tolist() == table_of(args, None)["status"].tolist()
+    assert table["guide_distance"].isna().all()

@@ -27,6 +27,10 @@ MODES = {
         "A diffusion model painted the image from a prompt alone: the guide, and with it the cut-out and the template "
         "that the fields name, had no part in it."
     ),
+    "released": (
+        "The image was taken over from the data set that the authors of the method released, which does not record its "
+        "cut-out, its template, or how the model was set."
+    ),
 }
 """What the model was given, by mode."""
 
@@ -69,6 +73,7 @@ class Facts:
         panoramas: how many of them show in both splits, in different directions.
         generators: a row per way of making images, with its images.
         modes: a sentence for each mode among them: what the model was given.
+        imported: whether the images are those of the released data set.
         sources: a row per source of pictures that went into the images.
         limits: sentences.
     """
@@ -87,6 +92,7 @@ class Facts:
     panoramas: int
     generators: list[dict[str, Any]]
     modes: list[str]
+    imported: bool
     sources: list[dict[str, Any]]
     limits: list[str]
 
@@ -122,6 +128,7 @@ def gather_facts(
         panoramas=_shared_panoramas(rows, about),
         generators=_generators(made_with),
         modes=[MODES[mode] for mode in MODES if mode in set(made_with["mode"])],
+        imported="released" in set(made_with["mode"]),
         sources=sources,
         limits=_limits(manifest, rows, cells, shared, sources, sizes, about),
     )
@@ -143,11 +150,16 @@ def _describe_split(split: str, rows: pd.DataFrame) -> dict[str, Any]:
         "images": len(rows),
         "classes": rows["class_id"].nunique(),
         "backgrounds": rows["background"].nunique(),
-        "exemplars": rows["exemplar"].nunique(),
-        "templates": rows["template"].nunique(),
+        "exemplars": _known(rows, "exemplar")["exemplar"].nunique(),
+        "templates": _known(rows, "template")["template"].nunique(),
         "sets": rows["matched_set"].nunique(),
         "complete": rows.loc[rows["set_complete"], "matched_set"].nunique(),
     }
+
+
+def _known(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows that have a value in a column; imported images lack some."""
+    return rows[rows[column].fillna("") != ""]
 
 
 def _by_split(rows: pd.DataFrame, column: str) -> list[dict[str, Any]]:
@@ -167,7 +179,10 @@ def _cells(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
 
 def _shared(rows: pd.DataFrame) -> dict[str, int]:
-    """What both splits have, though splits are made so that they have it not: zeros, unless something went wrong."""
+    """What both splits have, though splits are made so that they have it not: zeros, unless something went wrong.
+
+    What no image has on record is left out.
+    """
     own = {split: rows[rows["split"] == split] for split in SPLITS}
     columns = {
         "exemplars": ["class_id", "exemplar"],
@@ -176,7 +191,11 @@ def _shared(rows: pd.DataFrame) -> dict[str, int]:
         "groups of neighbouring templates": ["template_group"],
         "images": ["image_digest"],
     }
-    keys = {name: [set(own[split][key].itertuples(index=False)) for split in SPLITS] for name, key in columns.items()}
+    keys = {
+        name: [set(_known(own[split], key[-1])[key].itertuples(index=False)) for split in SPLITS]
+        for name, key in columns.items()
+        if len(_known(rows, key[-1]))
+    }
     return {name: len({*map(tuple, train)} & {*map(tuple, val)}) for name, (train, val) in keys.items()}
 
 
@@ -203,8 +222,8 @@ def _sources(rows: pd.DataFrame, about: About) -> list[dict[str, Any]]:
     registry = {row["source"]: row for row in about.sources}
     found = []
     for what, names, table, key in (
-        ("foregrounds", rows["exemplar"], about.exemplars, "exemplar"),
-        ("backgrounds", _template_sources(rows), about.templates, "template_source"),
+        ("foregrounds", _known(rows, "exemplar")["exemplar"], about.exemplars, "exemplar"),
+        ("backgrounds", _template_sources(_known(rows, "template_group")), about.templates, "template_source"),
     ):
         source_of = {row[key]: row["source"] for row in table}
         sources = names.map(lambda name, known=source_of: known.get(name, ""))
@@ -280,7 +299,13 @@ def _limits_of_verification(manifest: pd.DataFrame, rows: pd.DataFrame) -> list[
 
 def _limits_of_composition(rows: pd.DataFrame, cells: Mapping[str, pd.DataFrame]) -> list[str]:
     found = []
-    sets = rows.drop_duplicates("matched_set")
+    composed = _known(rows, "exemplar")
+    if unknown := len(rows) - len(composed):
+        found.append(
+            f"Which cut-outs and templates went into {count(unknown, 'image')} was not recorded: images of both splits "
+            "may share them, and none is matched with others."
+        )
+    sets = composed.drop_duplicates("matched_set")
     broken = int((~sets["set_complete"]).sum())
     if broken:
         found.append(
@@ -304,7 +329,9 @@ def _limits_of_composition(rows: pd.DataFrame, cells: Mapping[str, pd.DataFrame]
                 f"{split} has no image of {_listed(empty)}. ImageFolder numbers the folders that it finds, so there "
                 "its class numbers may differ between the splits."
             )
-    cutouts = rows.groupby(["split", "class_name"])["exemplar"].nunique().groupby("split").agg(["min", "max"])
+    if composed.empty:
+        return found
+    cutouts = composed.groupby(["split", "class_name"])["exemplar"].nunique().groupby("split").agg(["min", "max"])
     shown = [f"{_between(low, high, 'cut-out')} in {split}" for split, low, high in cutouts.itertuples()]
     found.append(
         f"The images of a class show {' and '.join(shown)}: they are variations of few objects, so confidence "
