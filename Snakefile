@@ -35,6 +35,7 @@ include: "rules/report.smk"
 
 localrules:
     demo,
+    foregrounds,
     guides,
     images,
     validation,
@@ -50,6 +51,11 @@ rule demo:
     default_target: True
     input:
         "results/report/index.html",
+
+
+rule foregrounds:
+    input:
+        expand("results/foregrounds/{chunk}.digests.json", chunk=CHUNKS),
 
 
 rule guides:

@@ -14,12 +14,14 @@ from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
 from d3s.models import model_digest
 from d3s.prompts import check_template
-from d3s.tables import slice_digest
+from d3s.source import build_source
+from d3s.tables import FETCHED_KINDS, slice_digest
 
 try:
     CONFIG = check_config(config)
     check_template(CONFIG["prompts"]["template"])
     TABLES = load_tables(CONFIG)
+    SOURCE = build_source(CONFIG["foregrounds"]["source"], TABLES.exemplars)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
     MODEL = CONFIG["generator"]["model"]
     MODEL_DIGEST = model_digest(MODEL)
@@ -91,12 +93,6 @@ def class_ids(wildcards):
 
 def class_rows(wildcards):
     return slice_digest(classes_of(wildcards.chunk), ("class_id", "name", "label", "definition"))
-
-
-def exemplars_of(wildcards):
-    """The rows of the exemplars of a chunk."""
-    ids = {row["class_id"] for row in classes_of(wildcards.chunk)}
-    return [row for row in TABLES.exemplars if row["class_id"] in ids]
 
 
 def templates_of(wildcards):
