@@ -28,6 +28,16 @@ MOST_REFUSED = 50
 MOST_FAULTS = 10
 """Faults of a class's files, found without opening any, that are told one by one."""
 
+REMEDIES = {
+    "missing": "put it there",
+    "not_an_image": "fetch it again, or remove it",
+    "truncated": "fetch it again, or remove it",
+    "too_large": "reduce it, or remove it",
+    "empty_mask": "mend its mask, or remove it",
+    "too_small": "leave it out, or lower foregrounds: min_side:",
+}
+"""What to do about a chosen picture that can't be used, by its status, where the reason doesn't say it."""
+
 
 @dataclass(frozen=True)
 class ExemplarSettings:
@@ -181,7 +191,8 @@ class _Choice:
             name = candidate.image if self.source.chooses else Path(candidate.image).name
             picture = trim_cutout(picture, name, self.settings.max_side, self.settings.min_side)
         except BadInput as error:
-            return record | {"status": error.status, "reason": error.reason}, None
+            remedy = REMEDIES.get(error.status) if self.source.chooses else None
+            return record | {"status": error.status, "reason": "; ".join(filter(None, (error.reason, remedy)))}, None
         record |= {"width": picture.width, "height": picture.height, "digest": image_digest(picture)}
         kept = _Kept(record, (dhash(_on_grey(picture)), dhash(_on_grey(ImageOps.mirror(picture)))))
         refusal = self._refusal(kept)

@@ -96,7 +96,7 @@ def list_masks(masks: Path, synset: str, features: Sequence[str]) -> dict[str, l
         raise BadInput("no_masks", f"{file} can't be read ({error}); fetch the masks of {synset}") from None
     if not found:
         raise BadInput("no_masks", f"{file} names no image with a core feature ({', '.join(features)})")
-    return found
+    return {name: sorted(files) for name, files in found.items()}
 
 
 def merge_masks(files: Sequence[Path], size: tuple[int, int]) -> "Image.Image":

@@ -137,7 +137,11 @@ def test_the_next_one_takes_the_place_of_one_that_can_not_be_used() -> None:
     source = Drawn(200, {int(broken.removeprefix("ball")): "it is cut short"})
     table, _ = prepare_exemplars(source, CLASSES, WANTED)
     row = table.set_index("exemplar").loc[broken]
-    assert (row["status"], row["reason"], row["source"]) == ("truncated", "it is cut short", "mine")
+    assert (row["status"], row["reason"], row["source"]) == (
+        "truncated",
+        "it is cut short; fetch it again, or remove it",
+        "mine",
+    )
     assert set(first) - {broken} < set(used(source))
     assert len(used(source)) == 9
 
