@@ -36,7 +36,8 @@ def test_a_large_mask_with_long_runs_is_unpacked() -> None:
 def test_polygons_are_one_object() -> None:
     two = [[2, 2, 10, 2, 10, 10, 2, 10], [20, 5, 28, 5, 28, 15, 20, 15]]
     mask = decode_mask(two, SIZE)
-    assert (mask.dtype, mask.shape) == (np.uint8, (20, 30))
+    assert mask.dtype == np.uint8
+    assert mask.shape == (20, 30)
     assert mask[5, 5] == mask[10, 24] == 255
     assert mask[5, 15] == 0
 

@@ -26,7 +26,7 @@ class CocoSource(Source):
     settings = ("annotations", "images", "categories", "min_area", "cut_off")
     required = ("annotations", "images")
     columns = ("class_id", "name", "label")
-    memory = 8000  # the training file has 860,000 objects
+    memory = 6000  # the training file has 860,000 objects: 3 GB
 
     def check(self, classes: Sequence[Row]) -> None:
         where = "foregrounds: source"
