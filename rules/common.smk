@@ -125,6 +125,15 @@ def fetched(paths):
     return [path for path in paths if path and (path in assets or Path(path).exists())]
 
 
+def watched(wildcards):
+    """What tells that a chunk's candidates changed: a table's pictures, else folders and lists, never all files."""
+    return fetched(SOURCE.watched(classes_of(wildcards.chunk)))
+
+
+def source_slice(wildcards):
+    return SOURCE.slice(classes_of(wildcards.chunk))
+
+
 CONTAINERS = CONFIG["containers"]
 
 

@@ -6,23 +6,6 @@ SOURCE_CODE = f"d3s.sources.{FOREGROUNDS['source']['kind']}"
 EXEMPLAR_TABLE = [CONFIG["tables"]["exemplars"]] if TABLES.exemplars else []
 MASKS = ["results/segmentation/{chunk}.tar"] if SOURCE.without_mask == "segment" else []
 
-# The arguments of both rules here: they must choose the same exemplars.
-CHOICE = (
-    " --source {params.source:q} --classes-table {input.classes:q} {params.table} --classes {params.classes}"
-    " --rows-digest {params.rows} --per-class {params.per_class} --max-side {params.max_side}"
-    " --min-side {params.min_side} --duplicate-distance {params.duplicate_distance}"
-    " --val-fraction {params.val_fraction} --seed {params.seed} --output {output.tar} --log {log}"
-)
-
-
-def watched(wildcards):
-    """What tells that the candidates of a chunk changed: a table's pictures, else folders and lists, never all files."""
-    return fetched(SOURCE.watched(classes_of(wildcards.chunk)))
-
-
-def source_slice(wildcards):
-    return SOURCE.slice(classes_of(wildcards.chunk))
-
 
 rule prepare_foregrounds:
     input:
@@ -65,7 +48,10 @@ rule prepare_foregrounds:
         masks=lambda wildcards, input: [f"--masks={path}" for path in input.masks_tar],
     shell:
         'python "$SCRIPTS"/prepare_foregrounds.py --on-bad-input {params.on_bad_input} {params.listed} {params.masks}'
-        + CHOICE
+        " --source {params.source:q} --classes-table {input.classes:q} {params.table} --classes {params.classes}"
+        " --rows-digest {params.rows} --per-class {params.per_class} --max-side {params.max_side}"
+        " --min-side {params.min_side} --duplicate-distance {params.duplicate_distance}"
+        " --val-fraction {params.val_fraction} --seed {params.seed} --output {output.tar} --log {log}"
 
 
 if MASKS:
@@ -94,7 +80,6 @@ if MASKS:
         params:
             code=code("segment_foregrounds", SOURCE_CODE),
             source=lambda wildcards: json.dumps(SOURCE.own, sort_keys=True),
-            table="",
             classes=class_ids,
             rows=source_slice,
             per_class=[FOREGROUNDS["exemplars_per_class"][split] for split in SPLITS],
@@ -108,4 +93,8 @@ if MASKS:
             sha256=FOREGROUNDS["segmentation"]["sha256"],
         shell:
             'python "$SCRIPTS"/segment_foregrounds.py --model {params.model:q} --file={params.file:q}'
-            " --sha256 {params.sha256}" + CHOICE
+            " --sha256 {params.sha256}"
+            " --source {params.source:q} --classes-table {input.classes:q} --classes {params.classes}"
+            " --rows-digest {params.rows} --per-class {params.per_class} --max-side {params.max_side}"
+            " --min-side {params.min_side} --duplicate-distance {params.duplicate_distance}"
+            " --val-fraction {params.val_fraction} --seed {params.seed} --output {output.tar} --log {log}"
