@@ -3,10 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo plan test test-slow bench settings browser lint format clean
+.PHONY: help demo plan test test-slow bench settings browser segmentation lint format clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+SEGMENTATION := $(VENV)/.installed-segmentation
 
 # Jobs call "python": it must be this environment's, and nothing of the user's own may leak into it.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -32,7 +33,7 @@ plan: $(INSTALLED) ## tell what make demo would do, in images, and why
 	@python scripts/plan.py --why
 	@echo "plan: nothing was changed; make demo runs it"
 
-test: lint browser ## check the style and run the tests (minutes)
+test: lint browser segmentation ## check the style and run the tests (minutes)
 	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 python -m pytest -m "not slow"
 	@echo "test: all passed; what each of them checks is in tests/"
 
@@ -58,6 +59,8 @@ browser: # the page that people annotate on is tested in the system's Chromium, 
 	if [[ "$$(id -u)" == 0 ]]; then as=(); else as=(sudo -n); fi; \
 	"$${as[@]}" apt-get update -qq && "$${as[@]}" apt-get install --yes --quiet --no-install-recommends chromium || \
 		{ echo "Chromium is missing and could not be installed: sudo apt-get install chromium, then make test again" >&2; exit 1; }
+
+segmentation: $(SEGMENTATION) ## install what segments pictures without masks (once; 330 MB of disk)
 
 lint: $(INSTALLED) ## check style, types and rules without running anything
 	ruff check .
@@ -89,4 +92,11 @@ $(INSTALLED): requirements.txt
 		|| "$(PYTHON)" -m venv --clear "$(VENV)"
 	@# Bytecode is written for what is imported, when it is first imported: of all these files that is a fraction.
 	@python -m pip install --disable-pip-version-check --no-input --no-compile -r requirements.txt
+	@touch "$@"
+
+$(SEGMENTATION): requirements-segmentation.txt $(INSTALLED)
+	@echo "set-up: installing what segments pictures into $(VENV)/ (once; a minute or two)"
+	@python -m pip install --disable-pip-version-check --no-input --no-compile -r requirements.txt -r requirements-segmentation.txt
+	@# Its first import compiles functions for this processor, and keeps them.
+	@python -c 'import rembg'
 	@touch "$@"

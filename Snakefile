@@ -34,7 +34,7 @@ else:
     include: "rules/images.smk"
 
 
-if TABLES.exemplars:
+if FOREGROUND_CHUNKS:
 
     include: "rules/foregrounds.smk"
 
@@ -49,6 +49,7 @@ include: "rules/report.smk"
 
 localrules:
     demo,
+    foregrounds,
     guides,
     images,
     validation,
@@ -64,6 +65,11 @@ rule demo:
     default_target: True
     input:
         "results/report/index.html",
+
+
+rule foregrounds:
+    input:
+        expand("results/foregrounds/{chunk}.digests.json", chunk=FOREGROUND_CHUNKS),
 
 
 rule guides:

@@ -12,8 +12,9 @@ ENV PATH=/opt/d3s/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PYTHONNOUSERSITE=1
-COPY requirements.txt /opt/requirements.txt
-RUN python3 -m venv /opt/d3s && python -m pip install -r /opt/requirements.txt
+COPY requirements.txt requirements-segmentation.txt /opt/
+RUN python3 -m venv /opt/d3s \
+    && python -m pip install -r /opt/requirements.txt -r /opt/requirements-segmentation.txt
 
 # Apptainer runs as its caller, Docker as this user; neither may write to the environment. Caches go where both may.
 RUN useradd --create-home --uid 1000 d3s

@@ -3,7 +3,7 @@
 
 
 # One rule per source, because the files of a source come together and their list is known only from the table.
-for source_row in TABLES.sources:
+for source_row in [row for row in TABLES.sources if row["kind"] in FETCHED_KINDS]:
 
     rule:
         name:

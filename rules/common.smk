@@ -13,11 +13,13 @@ from d3s.codedigest import code_digest
 from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
 from d3s.models import PINS, planned_digest
-from d3s.tables import slice_digest
+from d3s.source import build_source
+from d3s.tables import FETCHED_KINDS, slice_digest
 
 try:
     CONFIG = check_config(config)
     TABLES = load_tables(CONFIG)
+    SOURCE = build_source(CONFIG["foregrounds"]["source"], TABLES.exemplars)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
     RELEASED = CONFIG["released"]["folder"]
     MODEL = CONFIG["generator"]["model"]
@@ -35,6 +37,8 @@ SHIFTS = sorted({row["shift"] for row in TABLES.backgrounds})
 BACKGROUNDS = [row["background"] for row in TABLES.backgrounds]
 TEMPLATE_SETS = sorted({row["templates"] for row in TABLES.backgrounds})
 CHUNKS = sorted({int(row["class_id"]) // CONFIG["classes_per_chunk"] for row in TABLES.classes})
+# Exemplars are listed or chosen; a released data set may come without any.
+FOREGROUND_CHUNKS = CHUNKS if TABLES.exemplars or SOURCE.chooses else []
 OBJECTIVES = CONFIG["encoders"]["objectives"]
 SEEDS = CONFIG["encoders"]["seeds"]
 ENCODERS = expand("results/encoders/{objective}/{seed}/encoder.safetensors", objective=OBJECTIVES, seed=SEEDS)
@@ -95,12 +99,6 @@ def class_rows(wildcards):
     return slice_digest(classes_of(wildcards.chunk), ("class_id", "name", "label", "definition"))
 
 
-def exemplars_of(wildcards):
-    """The rows of the exemplars of a chunk."""
-    ids = {row["class_id"] for row in classes_of(wildcards.chunk)}
-    return [row for row in TABLES.exemplars if row["class_id"] in ids]
-
-
 def templates_of(wildcards):
     """The rows of the templates of a set: a background's own, or one that several share."""
     return [row for row in TABLES.templates if row["background"] == wildcards.background]
@@ -130,6 +128,15 @@ def fetched(paths):
     """Inputs that exist or that the workflow fetches; a missing file is left to the script, which makes it a row."""
     assets = {row["file"] for row in TABLES.assets}
     return [path for path in paths if path and (path in assets or Path(path).exists())]
+
+
+def watched(wildcards):
+    """What tells that a chunk's candidates changed: a table's pictures, else folders and lists, never all files."""
+    return fetched(SOURCE.watched(classes_of(wildcards.chunk)))
+
+
+def source_slice(wildcards):
+    return SOURCE.slice(classes_of(wildcards.chunk))
 
 
 CONTAINERS = CONFIG["containers"]

@@ -16,6 +16,7 @@ EXPORT_SETTINGS = {
     "guides": {name: CONFIG["guides"][name] for name in ("scale", "flip")},
     "screens": {name: CONFIG["screens"][name] for name in ("min_contrast", "min_probability", "duplicate_distance")},
     "annotations": {name: CONFIG["annotations"][name] for name in ("rule", "votes")},
+    "foregrounds": {"licence_source": CONFIG["foregrounds"]["source"]["licence_source"]},
     "export": CONFIG["export"],
 }
 """What the card tells of the config; a setting of encoders or probes exports nothing again."""

@@ -3,8 +3,6 @@
 
 OPEN_ONLY = CONFIG["annotations"]["open_only"] and bool(ANNOTATIONS)
 GOLD_SPLITS = [split for split in SPLITS if split not in CONFIG["annotations"]["splits"]] or SPLITS
-EXAMPLE_CHUNKS = CHUNKS if TABLES.exemplars else []
-"""Cut-outs are shown beside questions where there are any; a released data set comes without."""
 CAMPAIGN = (
     *("campaign", "images", "doubt_below", "per_cell", "batch_size", "gold", "repeats", "examples", "side"),
     *("images_per_task", "votes"),
@@ -102,8 +100,8 @@ rule build_annotation_batches:
         # gold is made of guides: of the other split, unless both are asked about
         guides=shards("guides", *GOLD_SPLITS),
         guides_tars=ancient(shards("guides", *GOLD_SPLITS, ending="tar")),
-        foregrounds=expand("results/foregrounds/{chunk}.digests.json", chunk=EXAMPLE_CHUNKS),
-        foregrounds_tars=ancient(expand("results/foregrounds/{chunk}.tar", chunk=EXAMPLE_CHUNKS)),
+        foregrounds=expand("results/foregrounds/{chunk}.digests.json", chunk=FOREGROUND_CHUNKS),
+        foregrounds_tars=ancient(expand("results/foregrounds/{chunk}.tar", chunk=FOREGROUND_CHUNKS)),
         decisions=["results/validation/decisions.parquet"] if OPEN_ONLY else [],
         classes=ancient(CONFIG["tables"]["classes"]),
         backgrounds=ancient(CONFIG["tables"]["backgrounds"]),

@@ -24,6 +24,8 @@ COLUMNS = {
     "sources": ("source", "package", "version", "licence", "attribution"),
 }
 """The cells of the tables that an export depends on."""
+OPTIONAL = frozenset({"exemplars", "sources", "templates"})
+"""Tables that a config may have none of: exemplars may be chosen, sources unknown; a released data set has no templates."""
 
 
 def parse() -> argparse.Namespace:
@@ -32,8 +34,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of all images (Parquet)")
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="tars of generated images")
     for kind in COLUMNS:
-        required = kind in ("classes", "backgrounds")
-        parser.add_argument(f"--{kind}", type=Path, required=required, help=f"table of {kind} (CSV)")
+        parser.add_argument(f"--{kind}", type=Path, required=kind not in OPTIONAL, help=f"table of {kind} (CSV)")
     parser.add_argument("--rows-digests", nargs=len(COLUMNS), help="of the tables that this run was planned with")
     parser.add_argument("--model-card", type=Path, help="README.md of the generator, whose head may state a licence")
     parser.add_argument("--settings", type=json.loads, required=True, help="slice of the config, as JSON")
@@ -42,7 +43,7 @@ def parse() -> argparse.Namespace:
 
 
 def read_tables(args: argparse.Namespace) -> dict[str, list[Row]]:
-    """The tables by kind; those of what the images were made of may be missing.
+    """The tables by kind; some may be missing.
 
     Raises:
         D3SError: a table is not as it was when the run was planned.

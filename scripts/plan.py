@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -23,14 +24,16 @@ from d3s.composition import PlacementRanges
 from d3s.config import Tables, load_tables, read_config
 from d3s.costs import denoiser_calls, fastest_speeds, gpu_hours, known_denoiser
 from d3s.errors import D3SError
-from d3s.exemplars import prepare_exemplars
+from d3s.exemplars import ExemplarSettings, prepare_exemplars
 from d3s.generation import recipe_settings
 from d3s.guides import Material, PromptSettings, ShardPlan, paste_guides, plan_shard
 from d3s.imageio import image_digest
+from d3s.masking import choose_masking
 from d3s.models import model_digest
 from d3s.planning import Job, find_guides, judge_samples, parse_dry_run, seconds_per_image, shard_grid
 from d3s.prompts import load_token_counter
 from d3s.shards import TarReader, write_shard, write_table
+from d3s.source import build_source
 from d3s.store import ImageStore
 from d3s.templates import prepare_templates
 
@@ -124,17 +127,12 @@ class Shards:
             return self.results / "foregrounds" / f"{chunk}.tar"
         made = self.aside / "foregrounds" / f"{chunk}.tar"
         if not made.exists():
-            ids = {row["class_id"] for row in self.chunks[chunk]}
-            rows, settings = [r for r in self.tables.exemplars if r["class_id"] in ids], self.config["foregrounds"]
-            prepared = prepare_exemplars(
-                rows,
-                settings["max_side"],
-                settings["min_side"],
-                settings["duplicate_distance"],
-                settings["val_fraction"],
-                self.config["seed"],
-            )
-            write_shard(made, *prepared)
+            source = build_source(self.config["foregrounds"]["source"], self.tables.exemplars)
+            settings, segmented = ExemplarSettings.of(self.config), self.results / "segmentation" / f"{chunk}.tar"
+            with ExitStack() as stack:
+                masks = stack.enter_context(TarReader(segmented)) if source.without_mask == "segment" else None
+                masking = choose_masking(source.without_mask, masks)
+                write_shard(made, *prepare_exemplars(source, self.chunks[chunk], settings, masking))
         return made
 
     def _templates(self, background: str) -> Path:
@@ -180,6 +178,11 @@ def main(args: argparse.Namespace) -> None:
         raise D3SError(
             "the model is not fetched yet, so nothing can be said of single images",
             f"fetch the model first: snakemake --cores 1 fetch_model --configfile {args.configfile}",
+        )
+    if any(job.rule == "segment_foregrounds" for job in jobs):
+        raise D3SError(
+            "the pictures of this data set are not segmented yet, so nothing can be said of single images",
+            "run the first stages: snakemake --cores 2 foregrounds",
         )
     with tempfile.TemporaryDirectory() as aside:
         _tell(args, config, jobs, Shards(config, load_tables(config), args.results, Path(aside), jobs))

@@ -40,6 +40,7 @@ SETTINGS: dict[str, Any] = {
     "guides": {"scale": [0.4, 0.4], "flip": True},
     "screens": {"min_contrast": 0.02, "min_probability": 0.1, "duplicate_distance": 2},
     "annotations": {"rule": "veto", "votes": 5},
+    "foregrounds": {"licence_source": ""},
     "export": {
         "name": "small",
         "title": "A small data set",

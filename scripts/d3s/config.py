@@ -15,7 +15,8 @@ from jsonschema.exceptions import ValidationError
 from d3s.errors import D3SError
 from d3s.prompts import check_families
 from d3s.released import check_tables
-from d3s.tables import Row, read_table
+from d3s.source import build_source, check_settings
+from d3s.tables import FETCHED_KINDS, Row, read_table
 
 MOST_PER_SHARD = 3_400
 """Images: about an hour of one data-centre GPU."""
@@ -64,6 +65,9 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
         raise _explain(errors[0], schema)
     config = with_defaults(given, schema)
     _check_origin(config)
+    usual = with_defaults({}, schema["properties"]["foregrounds"])
+    table_needed = not config["released"]["folder"]
+    check_settings(config["foregrounds"], usual, config["tables"]["exemplars"], table_needed)
     for low, high in (config["guides"][name] for name in ("scale", "x", "y")):
         if low > high:
             raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
@@ -96,7 +100,7 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
 def _check_origin(config: Mapping[str, Any]) -> None:
     """Images are generated or imported: what generating takes is needed unless a released data set is named."""
     released = config["released"]["folder"]
-    for section, key in (("tables", "exemplars"), ("tables", "templates"), ("generator", "model")):
+    for section, key in (("tables", "templates"), ("generator", "model")):
         if not released and not config[section][key]:
             raise D3SError(f"config, {section}: '{key}' is a required property", "add it to the config")
     if released and config["generator"]["model"]:
@@ -186,7 +190,7 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
 
     Raises:
         D3SError: naming the table and the row: an unknown class, background or source; a class without exemplars; a
-            background without templates; paths that lead out of the project.
+            background without templates; paths that lead out of the project; or the source of exemplars is not there.
     """
     paths = config["tables"]
     read = {kind: read_table(path, kind) for kind, path in paths.items() if path}
@@ -199,8 +203,8 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
         _check_templates(tables, paths)
         check_families(config["prompts"], tables.backgrounds, paths["backgrounds"])
     with_exemplars = {row["class_id"] for row in tables.exemplars}
-    for row in tables.classes:
-        if row["class_id"] not in with_exemplars and not released:
+    for row in tables.classes if tables.exemplars else []:
+        if row["class_id"] not in with_exemplars:
             raise D3SError(
                 f"the class {row['name']!r} ({row['class_id']}) has no exemplars",
                 f"add rows for it to {paths['exemplars']}, or remove it from {paths['classes']}",
@@ -212,13 +216,20 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
         if Path(row["file"]).is_absolute() or ".." in Path(row["file"]).parts or ".." in Path(row["member"]).parts:
             raise D3SError(f"{paths['assets']}: {row['file']!r} leads out of the project", "use a path inside it")
     if tables.assets:
-        _check_links(tables.assets, "source", tables.sources, paths["assets"], paths["sources"])
+        fetched = [row for row in tables.sources if row["kind"] in FETCHED_KINDS]
+        _check_links(tables.assets, "source", fetched, paths["assets"], f"the fetched ones of {paths['sources']}")
+    chosen = config["foregrounds"]["source"]
+    if chosen["licence_source"]:
+        named = {"source": chosen["licence_source"]}
+        where = paths["sources"] or "tables: sources:, which the config has not"
+        _check_links([named], "source", tables.sources, "config, foregrounds: source: licence_source", where)
     for role in ("backbone", "screen", "judge"):
         if sum(row["role"] == role for row in tables.classifiers) != 1:
             raise D3SError(
                 f"{paths['classifiers']} must name exactly one classifier for the role {role!r}",
                 "one network has one role: backbone, screen and judge",
             )
+    build_source(chosen, tables.exemplars).check(tables.classes)
     return tables
 
 

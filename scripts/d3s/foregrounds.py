@@ -12,12 +12,57 @@ VISIBLE = 26
 """Alpha (of 255) from which a pixel counts as foreground: a tenth."""
 
 
-def cut_out(image_path: str | Path, mask_path: str | Path | None, max_side: int, min_side: int) -> Image.Image:
-    """Make an exemplar: the picture with its mask (or its own alpha) as transparency, trimmed to the foreground.
+def read_cutout(image_path: str | Path, mask_path: str | Path | None) -> Image.Image:
+    """A picture with its mask, or its own alpha, as transparency.
 
     Args:
         image_path: the picture.
         mask_path: a greyscale mask of the same size, or nothing if the picture has an alpha channel.
+
+    Returns:
+        An ``RGBA`` picture.
+
+    Raises:
+        BadInput: what ``read_image`` raises, and ``mask_size``, ``no_mask``.
+    """
+    image = read_image(image_path)
+    if mask_path:
+        return attach_mask(image, Path(image_path).name, read_mask(mask_path), Path(mask_path).name)
+    if image.mode != "RGBA":
+        raise BadInput("no_mask", f"{Path(image_path).name} has no transparency and the table names no mask for it")
+    return image
+
+
+def attach_mask(image: Image.Image, name: str, mask: Image.Image, mask_name: str) -> Image.Image:
+    """A picture with a greyscale mask as its transparency, in place of any of its own.
+
+    Raises:
+        BadInput: ``mask_size``: they are not of one size.
+    """
+    if mask.size != image.size:
+        raise BadInput(
+            "mask_size", f"{mask_name} is {mask.width} x {mask.height} and {name} is {image.width} x {image.height}"
+        )
+    image = image.convert("RGB")
+    image.putalpha(mask)
+    return image
+
+
+def whole_square(image: Image.Image) -> Image.Image:
+    """The central square of a picture, ``RGBA`` and opaque."""
+    side = min(image.size)
+    left, upper = (image.width - side) // 2, (image.height - side) // 2
+    square = image.convert("RGB").crop((left, upper, left + side, upper + side))
+    square.putalpha(255)
+    return square
+
+
+def trim_cutout(image: Image.Image, name: str, max_side: int, min_side: int) -> Image.Image:
+    """Make an exemplar of a cut-out: trimmed to its foreground, reduced to a size.
+
+    Args:
+        image: ``RGBA``.
+        name: what to call it in messages.
         max_side: the longer side is reduced to this many pixels.
         min_side: a foreground whose longer side is smaller is refused: enlarging it gives a blur.
 
@@ -25,21 +70,8 @@ def cut_out(image_path: str | Path, mask_path: str | Path | None, max_side: int,
         An ``RGBA`` picture.
 
     Raises:
-        BadInput: what ``read_image`` raises, and ``mask_size``, ``no_mask``, ``empty_mask``, ``too_small``.
+        BadInput: ``empty_mask``, ``too_small``.
     """
-    image = read_image(image_path)
-    name = Path(image_path).name
-    if mask_path:
-        mask = read_mask(mask_path)
-        if mask.size != image.size:
-            raise BadInput(
-                "mask_size",
-                f"{Path(mask_path).name} is {mask.width} x {mask.height} and {name} is {image.width} x {image.height}",
-            )
-        image = image.convert("RGB")
-        image.putalpha(mask)
-    elif image.mode != "RGBA":
-        raise BadInput("no_mask", f"{name} has no transparency and the table names no mask for it")
     alpha = np.asarray(image.getchannel("A"))
     rows, columns = np.nonzero((alpha >= VISIBLE).any(axis=1))[0], np.nonzero((alpha >= VISIBLE).any(axis=0))[0]
     if rows.size == 0:

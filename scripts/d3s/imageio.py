@@ -15,10 +15,15 @@ MAX_PIXELS = 64_000_000
 """The largest picture that is decoded (64 megapixels): a small file can claim to hold a huge one."""
 
 
-def read_image(source: str | Path | IO[bytes], max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode a picture to 8-bit ``RGB`` or, where it has transparency, ``RGBA``, turned upright by its EXIF tag.
+def read_image(source: str | Path | IO[bytes], max_pixels: int = MAX_PIXELS, upright: bool = True) -> Image.Image:
+    """Decode a picture to 8-bit ``RGB`` or, where it has transparency, ``RGBA``.
 
     CMYK, palettes, greyscale (8 or 16 bits, or float) and 16-bit colour all come out as plain 8-bit colour.
+
+    Args:
+        source: its path, or a file.
+        max_pixels: what is larger is not decoded.
+        upright: whether it is turned by its EXIF tag.
 
     Raises:
         BadInput: ``missing``, ``not_an_image``, ``too_large`` or ``truncated``.
@@ -40,10 +45,10 @@ def read_image(source: str | Path | IO[bytes], max_pixels: int = MAX_PIXELS) -> 
             raise BadInput("too_large", f"{name} is {image.width} x {image.height}; the limit is {max_pixels:,} pixels")
         try:
             image.load()
-            upright = ImageOps.exif_transpose(image)
+            turned = ImageOps.exif_transpose(image) if upright else image
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise BadInput("truncated", f"{name} is cut short or damaged ({error})") from None
-        return _to_8_bit_colour(upright)
+        return _to_8_bit_colour(turned)
 
 
 def _to_8_bit_colour(image: Image.Image) -> Image.Image:

@@ -130,8 +130,11 @@ def _if_there(path: Path) -> str:
 def _exemplar(manifest: Path, row: dict[str, Any], table: list[dict[str, str]]) -> Facts:
     facts = {"name": row["exemplar"], "split group": row["split_group"], "shard": f"{manifest.with_suffix('.tar')}"}
     listed = next((other for other in table if other["exemplar"] == row["exemplar"]), None)
+    if listed is None and manifest.exists():  # chosen from another source than a table
+        rows = pd.read_parquet(manifest, filters=[("exemplar", "==", row["exemplar"])])
+        listed = {name: str(rows.iloc[0][name]) for name in ("image", "mask") if len(rows) and name in rows}
     for name in ("image", "mask"):
-        if listed and listed[name]:
+        if listed and listed.get(name):
             facts[name] = listed[name]
             if Path(listed[name]).exists():
                 facts[f"{name} sha256"] = file_sha256(listed[name])

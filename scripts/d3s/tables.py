@@ -25,6 +25,9 @@ SYNSET = re.compile(r"[nvasr]\d{8}")
 TEXT = re.compile(r".*\S.*")
 ANY = re.compile(r".*")
 
+FETCHED_KINDS = ("debian", "npm")
+"""Kinds of sources that the workflow fetches; a ``local`` one is data that the user has, there for its licence."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -117,7 +120,7 @@ SCHEMAS = {
             "attribution": TEXT,
         },
         key=("source",),
-        choices={"kind": ("debian", "npm")},
+        choices={"kind": (*FETCHED_KINDS, "local")},
     ),
     "assets": Schema({"source": NAME, "member": TEXT, "sha256": SHA256, "file": TEXT}, key=("file",)),
 }
@@ -231,7 +234,13 @@ def check_slice(rows: list[Row], columns: Iterable[str], expected: str | None, t
     Raises:
         D3SError: the table was edited after the run was planned.
     """
-    if expected is not None and slice_digest(rows, columns) != expected:
+    if expected is not None:
+        check_digest(slice_digest(rows, columns), expected, table)
+
+
+def check_digest(found: str, expected: str, table: str | Path) -> None:
+    """As ``check_slice``, for who has digested the rows already."""
+    if found != expected:
         raise D3SError(
             f"{table} changed while the workflow was running", "start the workflow again; it plans with the new table"
         )

@@ -117,7 +117,7 @@ def test_a_config_that_is_no_config_is_a_clear_error(tmp_path: Path, text: str |
         read_config(path)
 
 
-@pytest.mark.parametrize(("section", "key"), [("tables", "exemplars"), ("tables", "templates"), ("generator", "model")])
+@pytest.mark.parametrize(("section", "key"), [("tables", "templates"), ("generator", "model")])
 def test_what_generating_takes_is_needed_unless_a_data_set_is_imported(section: str, key: str) -> None:
     config = demo()
     del config[section][key]
@@ -181,6 +181,33 @@ def test_classes_and_backgrounds_without_pictures_are_named(
     config["tables"] = config["tables"] | {table: str(tmp_path / "table.csv")}
     with pytest.raises(D3SError, match=message):
         load_tables(config)
+
+
+def test_files_are_fetched_from_no_source_that_the_user_has(project: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "sources.csv").write_text(
+        "source,kind,package,version,licence,attribution\nmine,local,my photographs,2024,CC0-1.0,me\n"
+    )
+    (tmp_path / "assets.csv").write_text(f"source,member,sha256,file\nmine,a.png,{'0' * 64},resources/a.png\n")
+    tables = {name: str(tmp_path / f"{name}.csv") for name in ("sources", "assets")}
+    load_tables(check_config(project | {"tables": project["tables"] | {"sources": tables["sources"]}}))
+    with pytest.raises(D3SError, match="source 'mine' is not in the fetched ones of"):
+        load_tables(check_config(project | {"tables": project["tables"] | tables}))
+
+
+def test_exemplars_are_named_by_a_table_or_chosen_from_elsewhere(project: dict[str, Any], tmp_path: Path) -> None:
+    without = {name: path for name, path in project["tables"].items() if name != "exemplars"}
+    with pytest.raises(D3SError, match="there is no table of exemplars"):
+        check_config(project | {"tables": without})
+    for name in ("ball", "box"):
+        (tmp_path / name).mkdir()
+    chosen = {"foregrounds": {"source": {"kind": "folder", "folder": str(tmp_path)}}}
+    with pytest.raises(D3SError, match="would not be read"):
+        check_config(project | chosen)
+    assert load_tables(check_config(project | chosen | {"tables": without})).exemplars == []
+    (tmp_path / "ball").rmdir()
+    (tmp_path / "box").rmdir()
+    with pytest.raises(D3SError, match="has no folder of any class"):
+        load_tables(check_config(project | chosen | {"tables": without}))
 
 
 def test_annotations_are_the_json_and_csv_files_of_the_folder(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ def pins(lines: list[str]) -> dict[str, str]:
     return found
 
 
-LOCK = pins((ROOT / "requirements.txt").read_text().splitlines())
+LOCKS = ("requirements", "requirements-segmentation")
+"""Of the demo, and of what is installed beside it for one stage."""
+LOCK = pins([line for name in LOCKS for line in (ROOT / f"{name}.txt").read_text().splitlines()])
 
 
 def read_environment(file: Path) -> tuple[dict, dict[str, str]]:
@@ -149,8 +151,14 @@ def test_every_environment_serves_a_stage() -> None:
     assert {file.stem for file in ENVIRONMENTS} == {environment for _, environment in stages()}
 
 
-def test_the_lock_holds_every_direct_requirement() -> None:
-    direct = [line for line in (ROOT / "requirements.in").read_text().splitlines() if line and line[0] != "#"]
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_lock_holds_every_direct_requirement(name: str) -> None:
+    direct = [line for line in (ROOT / f"{name}.in").read_text().splitlines() if line and line[0] != "#"]
     for requirement in map(Requirement, direct):
         locked = LOCK[canonicalize_name(requirement.name)].split(";")[0]
         assert requirement.specifier.contains(locked.removeprefix("==")), requirement
+
+
+def test_no_package_is_in_two_locks() -> None:
+    first, second = (pins((ROOT / f"{name}.txt").read_text().splitlines()) for name in LOCKS)
+    assert not set(first) & set(second)

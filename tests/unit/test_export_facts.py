@@ -1,6 +1,7 @@
 """What is counted of an export, and what is said of its limits."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,19 @@ def test_sources_come_with_their_licences_and_unknown_ones_are_said(small: Small
     assert found["panoramas", "backgrounds"]["images"] == 18
     assert found["", "foregrounds"]["pictures"] == 2
     assert said(facts, "No licence is recorded for 2 pictures")
+
+
+def test_exemplars_that_no_table_lists_have_the_licence_that_the_config_names(small: Small) -> None:
+    about = about_small()
+    chosen = {**about.settings, "foregrounds": {"licence_source": "stamps"}}
+    rows = choose_rows(small.manifest, "accepted")
+    made_with = pd.DataFrame([{name: record_of("val", "sand", CLASSES[0], 0)[name] for name in MADE_WITH}] * len(rows))
+    facts = gather_facts(
+        small.manifest, rows, made_with, Counter({(16, 16): len(rows)}), replace(about, exemplars=[], settings=chosen)
+    )
+    (foregrounds,) = [row for row in facts.sources if row["what"] == "foregrounds"]
+    assert (foregrounds["licence"], foregrounds["images"]) == ("GPL-2.0-only", len(rows))
+    assert not said(facts, "No licence is recorded")
 
 
 def test_a_missing_licence_of_the_data_set_is_a_limit(small: Small) -> None:

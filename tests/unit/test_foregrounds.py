@@ -6,9 +6,13 @@ import pytest
 from PIL import Image
 
 from d3s.errors import BadInput
-from d3s.foregrounds import cut_out
+from d3s.foregrounds import read_cutout, trim_cutout, whole_square
 
 MakeImage = Callable[..., Path]
+
+
+def cut_out(image: Path, mask: Path | None, max_side: int, min_side: int) -> Image.Image:
+    return trim_cutout(read_cutout(image, mask), image.name, max_side, min_side)
 
 
 def shape(width: int, height: int, box: tuple[int, int, int, int]) -> Image.Image:
@@ -89,3 +93,12 @@ def test_what_cannot_be_used_says_why(
 def test_a_missing_mask_is_named(make_image: MakeImage, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"gone\.png does not exist"):
         cut_out(make_image("photo.png", Image.new("RGB", (20, 20))), tmp_path / "gone.png", 64, 10)
+
+
+@pytest.mark.parametrize(("size", "box"), [((60, 40), (10, 0, 50, 40)), ((40, 61), (0, 10, 40, 50))])
+def test_the_whole_square_is_the_middle_of_a_picture(size: tuple[int, int], box: tuple[int, int, int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    square = whole_square(Image.fromarray(noise))
+    assert (square.mode, square.size) == ("RGBA", (40, 40))
+    assert square.getchannel("A").getextrema() == (255, 255)
+    assert square.convert("RGB").tobytes() == Image.fromarray(noise).crop(box).tobytes()

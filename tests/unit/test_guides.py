@@ -5,9 +5,10 @@ import pytest
 
 from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
-from d3s.exemplars import prepare_exemplars
+from d3s.exemplars import ExemplarSettings, prepare_exemplars
 from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard, mask_member
 from d3s.shards import TarReader, write_shard
+from d3s.sources.table import TableSource
 from d3s.tables import Row
 from d3s.templates import prepare_templates
 from tiny import BACKGROUNDS, draw_ground, draw_object
@@ -39,7 +40,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Material]:
                     "mask": "",
                 }
             )
-    write_shard(folder / "fg.tar", *prepare_exemplars(exemplars, 40, 8, 0, 0.3, 1))
+    write_shard(
+        folder / "fg.tar", *prepare_exemplars(TableSource({}, exemplars), CLASSES, ExemplarSettings(40, 8, 0, 0.3, 1))
+    )
     found = {}
     for name, colour in BACKGROUNDS.items():
         rows: list[Row] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from d3s.errors import BadInput
 from d3s.imageio import decode_png, encode_png, image_digest, read_image, read_mask, resize_rgba
@@ -107,6 +107,16 @@ def test_every_cut_of_a_file_is_refused_or_read_and_never_a_crash(make_image: Ma
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_photo_may_be_wanted_as_it_is_stored(make_image: MakeImage) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = make_image("portrait.jpg", Image.new("RGB", (40, 20)), exif=exif)
+    assert read_image(file).size == (20, 40)
+    stored = read_image(file, upright=False)
+    assert stored.size == (40, 20)
+    assert ImageOps.exif_transpose(stored).size == (20, 40)
+
+
 def test_damaged_exif_does_not_stop_a_photo(make_image: MakeImage) -> None:
     file = make_image("photo.jpg", Image.new("RGB", (8, 8)), exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert read_image(file).size == (8, 8)

@@ -19,7 +19,7 @@ from PIL import Image
 from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
 from d3s.config import check_config, load_tables
-from d3s.exemplars import prepare_exemplars
+from d3s.exemplars import ExemplarSettings, prepare_exemplars
 from d3s.generator import Generator
 from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard, mask_member
 from d3s.imageio import decode_png, image_digest
@@ -27,6 +27,7 @@ from d3s.models import PINS, pin_model
 from d3s.prompts import load_token_counter
 from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_json, write_shard
+from d3s.source import build_source
 from d3s.templates import prepare_templates
 from running import script, snakemake
 from tiny import ROOT, draw_ground, draw_object
@@ -251,15 +252,8 @@ def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
         generator = Generator(settings["model"], sampling, guides["size"], "float32", settings["batch_size"], "cpu")
         counter = load_token_counter(settings["model"])
         ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
-        fg = config["foregrounds"]
-        exemplars = prepare_exemplars(
-            tables.exemplars,
-            fg["max_side"],
-            fg["min_side"],
-            fg["duplicate_distance"],
-            fg["val_fraction"],
-            config["seed"],
-        )
+        source = build_source(config["foregrounds"]["source"], tables.exemplars)
+        exemplars = prepare_exemplars(source, tables.classes, ExemplarSettings.of(config))
         write_shard(scratch / "exemplars.tar", *exemplars)
         found: dict[str, str] = {}
         for background in tables.backgrounds:

@@ -42,7 +42,8 @@ class About:
     Attributes:
         labels: classes and backgrounds.
         exemplars, templates, sources: rows of these tables.
-        settings: a slice of the config: ``export``, ``prompts``, ``seed``, ``guides``, ``screens``, ``annotations``.
+        settings: a slice of the config: ``export``, ``prompts``, ``seed``, ``guides``, ``screens``, ``annotations``,
+            ``foregrounds``.
         model_licence: what the card of the generator states in its head, if it has one.
     """
 
@@ -221,12 +222,13 @@ def _sources(rows: pd.DataFrame, about: About) -> list[dict[str, Any]]:
     """Where the pictures behind the images come from; a source that no registry knows has no licence here."""
     registry = {row["source"]: row for row in about.sources}
     found = []
-    for what, names, table, key in (
-        ("foregrounds", _known(rows, "exemplar")["exemplar"], about.exemplars, "exemplar"),
-        ("backgrounds", _template_sources(_known(rows, "template_group")), about.templates, "template_source"),
+    chosen = about.settings["foregrounds"]["licence_source"]  # of exemplars that no table lists
+    for what, names, table, key, other in (
+        ("foregrounds", _known(rows, "exemplar")["exemplar"], about.exemplars, "exemplar", chosen),
+        ("backgrounds", _template_sources(_known(rows, "template_group")), about.templates, "template_source", ""),
     ):
         source_of = {row[key]: row["source"] for row in table}
-        sources = names.map(lambda name, known=source_of: known.get(name, ""))
+        sources = names.map(lambda name, known=source_of, other=other: known.get(name, other))
         for source, own in names.groupby(sources):
             known = registry.get(str(source), {})
             package = f"{known['package']} {known['version']}" if known else ""
