@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
 from d3s import cli
 from d3s.errors import BadInput
-from d3s.fingerprint import dhash, distance
+from d3s.fingerprint import alike, mirrored_dhashes
 from d3s.foregrounds import cut_out
 from d3s.identity import uniform
 from d3s.imageio import encode_png, image_digest
@@ -63,7 +63,7 @@ def prepare_exemplars(
             continue
         name = f"{row['exemplar']}.png"
         record |= {"width": picture.width, "height": picture.height, "member": name, "digest": image_digest(picture)}
-        hashes[row["exemplar"]] = (dhash(_on_grey(picture)), dhash(_on_grey(ImageOps.mirror(picture))))
+        hashes[row["exemplar"]] = mirrored_dhashes(_on_grey(picture))
         members.append((name, encode_png(picture)))
     _refuse_leaks(records, hashes, duplicate_distance)
     kept = {record["member"] for record in records if record["status"] == "ok"}
@@ -92,11 +92,11 @@ def _refuse_leaks(records: list[dict], hashes: dict[str, tuple[int, int]], limit
 
 
 def _twin(record: dict, train: Iterable[dict], hashes: dict[str, tuple[int, int]], limit: int) -> str | None:
-    own = hashes[record["exemplar"]][0]
+    own = hashes[record["exemplar"]]
     for other in train:
         if other["class_id"] != record["class_id"]:
             continue
-        alike = min(distance(own, code) for code in hashes[other["exemplar"]]) <= limit
-        if alike or other["split_group"] == record["split_group"]:
+        copy = alike(own, hashes[other["exemplar"]], limit)
+        if copy or other["split_group"] == record["split_group"]:
             return str(other["exemplar"])
     return None
