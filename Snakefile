@@ -26,6 +26,7 @@ include: "rules/backgrounds.smk"
 include: "rules/guides.smk"
 include: "rules/images.smk"
 include: "rules/validation.smk"
+include: "rules/inspection.smk"
 include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
@@ -66,6 +67,7 @@ rule validation:
     input:
         "results/validation/manifest.parquet",
         "results/tables/counts.csv",
+        "results/tables/templates.csv",
 
 
 rule annotation:

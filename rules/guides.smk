@@ -1,6 +1,9 @@
 # Guides: an exemplar pasted on a template, with its prompt and noise seed.
 # Needs a chunk's exemplars and a background's templates; yields one shard per (split, shift, background, chunk).
 
+REFUSE = CONFIG["backgrounds"]["on_target_object"] == "refuse"
+"""Whether templates with an object of a target class are left out, so that guides wait for the inspection."""
+
 
 rule compose_guides:
     input:
@@ -8,6 +11,7 @@ rule compose_guides:
         foregrounds_tar=ancient("results/foregrounds/{chunk}.tar"),
         backgrounds="results/backgrounds/{background}.digests.json",
         backgrounds_tar=ancient("results/backgrounds/{background}.tar"),
+        inspection="results/backgrounds/{background}.inspection.parquet" if REFUSE else [],
         classes=ancient(CONFIG["tables"]["classes"]),
     output:
         tar="results/guides/{split}/{shift}/{background}/{chunk}.tar",
@@ -43,6 +47,11 @@ rule compose_guides:
         masks="yes" if CONFIG["generator"]["mode"] == "inpainting" else "no",
         model=MODEL,
         tokenizer=TOKENIZER_DIGEST,
+        inspection=lambda wildcards, input: (
+            f"--inspection {input.inspection} --max-target-probability {CONFIG['backgrounds']['max_target_probability']}"
+            if REFUSE
+            else ""
+        ),
         on_bad_input=CONFIG["on_bad_input"],
     shell:
         'python "$SCRIPTS"/compose_guides.py --foregrounds {input.foregrounds_tar} --backgrounds {input.backgrounds_tar}'
@@ -51,4 +60,4 @@ rule compose_guides:
         " --phrase {params.phrase:q} --revision {params.revision} --count {params.per_class} --seed {params.seed}"
         " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"
         " --prompt {params.prompt:q} --negative-prompt={params.negative:q} --model {params.model:q}"
-        " --masks {params.masks} --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"
+        " {params.inspection} --masks {params.masks} --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

@@ -87,6 +87,7 @@ rule build_report:
         nearest="results/tables/nearest.csv",
         figures=expand("results/figures/{figure}.svg", figure=FIGURES),
         sheet="results/report/contact_sheet.json",
+        templates="results/report/templates.json",
         people=PEOPLE,
         settings="results/config.json",
     output:
@@ -118,7 +119,7 @@ rule build_report:
         'python "$SCRIPTS"/build_report.py --manifest {input.manifest} --counts {input.counts}'
         " --classifiers {input.classifiers} --probes {input.probes} --probes-paired {input.paired}"
         " --spurious {input.spurious} --nearest {input.nearest} --figures {input.figures}"
-        " --contact-sheet-data {input.sheet} --settings {input.settings} {params.sources} {params.people}"
+        " --contact-sheet-data {input.sheet} --templates {input.templates} --settings {input.settings} {params.sources} {params.people}"
         " --benchmarks benchmarks --judge {params.judge} --output {output} --log {log}"
 
 
