@@ -65,7 +65,8 @@ def plan_frames(
         count = min(max(1, int(length / interval)) if interval else counts[name], most)
         # The middles of equal stretches: a video's very first and last frames are often black.
         wanted = (start + low * span + (place + 0.5) / count * length for place in range(count))
-        numbers = sorted({min(max(bisect_left(times, time), first), last) for time in wanted})
+        shown = (bisect_right(times, time) - 1 for time in wanted)
+        numbers = sorted({min(max(number, first), last) for number in shown})
         for number in numbers:
             block = min(int((times[number] - start) / span * BLOCKS), BLOCKS - 1)
             frames.append(Frame(number, last, name, block))
