@@ -40,6 +40,13 @@ if FOREGROUND_CHUNKS:
 
 
 include: "rules/validation.smk"
+
+
+if not RELEASED:
+
+    include: "rules/inspection.smk"
+
+
 include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
@@ -86,6 +93,7 @@ rule validation:
     input:
         "results/validation/manifest.parquet",
         "results/tables/counts.csv",
+        [] if RELEASED else "results/tables/templates.csv",
 
 
 rule annotation:

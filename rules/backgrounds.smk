@@ -1,10 +1,29 @@
-# Backgrounds: templates from panoramas (train and val sectors with a guard between) and from photographs.
+# Backgrounds: templates from photographs, folders and archives of them, videos, and panoramas; the splits kept apart.
 # Needs the files that the template table names; yields one shard per background.
+
+HASHED_KINDS = {"archive", "folder"}
+"""Kinds whose pictures are chosen by hashes; what no hash enters, another seed does not make again."""
+
+
+def template_inputs(wildcards):
+    """The files and folders that a background's rows name: a folder stands for all that is in it."""
+    files = [row["file"] for row in templates_of(wildcards)]
+    return fetched(files + [f"{file}/{split}" for file in files if Path(file).is_dir() for split in SPLITS])
+
+
+def template_code(wildcards):
+    """The digest of the code that prepares a background: with the kinds that its rows have, and no others."""
+    kinds = sorted({row["kind"] for row in templates_of(wildcards)})
+    return code("prepare_backgrounds", *[f"d3s.template_sources.{kind}" for kind in kinds])
+
+
+# A licence that is noted later makes nothing again, so the registry is no input here: it only serves a warning.
+SOURCES = f"--sources {shlex.quote(CONFIG['tables']['sources'])}" if TABLES.sources else ""
 
 
 rule prepare_backgrounds:
     input:
-        files=lambda wildcards: fetched([row["file"] for row in templates_of(wildcards)]),
+        files=template_inputs,
         table=ancient(CONFIG["tables"]["templates"]),
     output:
         tar="results/backgrounds/{background}.tar",
@@ -23,19 +42,31 @@ rule prepare_backgrounds:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("prepare_backgrounds"),
+        code=template_code,
         rows=lambda wildcards: slice_digest(
             templates_of(wildcards),
-            ("template_source", "background", "kind", "split", "file", "yaw_start", "exposure"),
+            ("template_source", "background", "kind", "split", "file", "yaw_start", "exposure", "interval"),
         ),
         train_views=CONFIG["backgrounds"]["train_views"],
         val_views=CONFIG["backgrounds"]["val_views"],
         field_of_view=CONFIG["backgrounds"]["field_of_view"],
         pitches=CONFIG["backgrounds"]["pitches"],
         size=CONFIG["backgrounds"]["size"],
+        train_frames=CONFIG["backgrounds"]["train_frames"],
+        val_frames=CONFIG["backgrounds"]["val_frames"],
+        val_fraction=CONFIG["backgrounds"]["val_fraction"],
+        most_per_source=CONFIG["backgrounds"]["most_per_source"],
+        duplicate_distance=CONFIG["backgrounds"]["duplicate_distance"],
+        seed=lambda wildcards: (
+            CONFIG["seed"] if HASHED_KINDS & {row["kind"] for row in templates_of(wildcards)} else 0
+        ),
         on_bad_input=CONFIG["on_bad_input"],
     shell:
         'python "$SCRIPTS"/prepare_backgrounds.py --templates {input.table:q} --background {wildcards.background}'
         " --rows-digest {params.rows} --train-views {params.train_views} --val-views {params.val_views}"
         " --field-of-view {params.field_of_view} --pitches {params.pitches} --size {params.size}"
+        " --train-frames {params.train_frames} --val-frames {params.val_frames} --val-fraction {params.val_fraction}"
+        " --most-per-source {params.most_per_source} --duplicate-distance {params.duplicate_distance}"
+        " --seed {params.seed}"
+        f" {SOURCES}"
         " --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

@@ -41,8 +41,8 @@ rule train_demo_generator:
     input:
         foregrounds=expand("results/foregrounds/{chunk}.digests.json", chunk=CHUNKS),
         foregrounds_tars=ancient(expand("results/foregrounds/{chunk}.tar", chunk=CHUNKS)),
-        backgrounds=expand("results/backgrounds/{background}.digests.json", background=BACKGROUNDS),
-        backgrounds_tars=ancient(expand("results/backgrounds/{background}.tar", background=BACKGROUNDS)),
+        backgrounds=expand("results/backgrounds/{background}.digests.json", background=TEMPLATE_SETS),
+        backgrounds_tars=ancient(expand("results/backgrounds/{background}.tar", background=TEMPLATE_SETS)),
         perceptual=ancient(f"resources/models/{BACKBONE}.safetensors"),
         classes_table=ancient(CONFIG["tables"]["classes"]),
         backgrounds_table=ancient(CONFIG["tables"]["backgrounds"]),

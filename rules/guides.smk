@@ -1,13 +1,22 @@
 # Guides: an exemplar pasted on a template, with its prompt and noise seed.
 # Needs a chunk's exemplars and a background's templates; yields one shard per (split, shift, background, chunk).
 
+REFUSE = CONFIG["backgrounds"]["on_target_object"] == "refuse"
+"""Whether templates with an object of a target class are left out, so that guides wait for the inspection."""
+
+
+def templates_path(wildcards):
+    """Where a background's templates lie, without an ending: its own, or those that it shares."""
+    return f"results/backgrounds/{background_row(wildcards)['templates']}"
+
 
 rule compose_guides:
     input:
         foregrounds="results/foregrounds/{chunk}.digests.json",
         foregrounds_tar=ancient("results/foregrounds/{chunk}.tar"),
-        backgrounds=lambda wildcards: f"results/backgrounds/{background_row(wildcards)['templates']}.digests.json",
-        backgrounds_tar=ancient(lambda wildcards: f"results/backgrounds/{background_row(wildcards)['templates']}.tar"),
+        backgrounds=lambda wildcards: f"{templates_path(wildcards)}.digests.json",
+        backgrounds_tar=ancient(lambda wildcards: f"{templates_path(wildcards)}.tar"),
+        inspection=lambda wildcards: f"{templates_path(wildcards)}.inspection.parquet" if REFUSE else [],
         classes=ancient(CONFIG["tables"]["classes"]),
         model=MODEL_PINS,
     output:
@@ -46,6 +55,11 @@ rule compose_guides:
         masks="yes" if CONFIG["generator"]["mode"] == "inpainting" else "no",
         model=MODEL,
         tokenizer=TOKENIZER_DIGEST,
+        inspection=lambda wildcards, input: (
+            f"--inspection {input.inspection} --max-target-probability {CONFIG['backgrounds']['max_target_probability']}"
+            if REFUSE
+            else ""
+        ),
         on_bad_input=CONFIG["on_bad_input"],
     shell:
         'python "$SCRIPTS"/compose_guides.py --foregrounds {input.foregrounds_tar} --backgrounds {input.backgrounds_tar}'
@@ -55,4 +69,4 @@ rule compose_guides:
         " --count {params.per_class} --seed {params.seed}"
         " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"
         " --prompts {params.prompts:q} --negative-prompt={params.negative:q} --model {params.model:q}"
-        " --masks {params.masks} --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"
+        " {params.inspection} --masks {params.masks} --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

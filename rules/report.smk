@@ -87,6 +87,7 @@ rule build_report:
         nearest="results/tables/nearest.csv",
         figures=expand("results/figures/{figure}.svg", figure=FIGURES),
         sheet="results/report/contact_sheet.json",
+        templates=[] if RELEASED else "results/report/templates.json",
         people=PEOPLE,
         settings="results/config.json",
     output:
@@ -106,6 +107,7 @@ rule build_report:
     params:
         code=code("build_report"),
         judge=JUDGE,
+        templates=lambda wildcards, input: f"--templates {input.templates}" if input.templates else "",
         people=(
             f"--calibration {CALIBRATION[0]} --annotators results/tables/annotators.csv"
             " --agreement results/tables/agreement.csv"
@@ -118,7 +120,7 @@ rule build_report:
         'python "$SCRIPTS"/build_report.py --manifest {input.manifest} --counts {input.counts}'
         " --classifiers {input.classifiers} --probes {input.probes} --probes-paired {input.paired}"
         " --spurious {input.spurious} --nearest {input.nearest} --figures {input.figures}"
-        " --contact-sheet-data {input.sheet} --settings {input.settings} {params.sources} {params.people}"
+        " --contact-sheet-data {input.sheet} {params.templates} --settings {input.settings} {params.sources} {params.people}"
         " --benchmarks benchmarks --judge {params.judge} --output {output} --log {log}"
 
 

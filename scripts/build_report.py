@@ -28,6 +28,7 @@ def parse() -> argparse.Namespace:
         "--figures", nargs="*", type=Path, default=[], help="figures (.svg or .png), named by their stem"
     )
     parser.add_argument("--contact-sheet-data", type=Path, help="JSON that draw_contact_sheet.py wrote")
+    parser.add_argument("--templates", type=Path, help="JSON that review_templates.py wrote")
     parser.add_argument("--calibration", type=Path, help="CSV of the screen's precision and recall")
     parser.add_argument("--annotators", type=Path, help="CSV of the people who voted, by hash")
     parser.add_argument("--agreement", type=Path, help="CSV of Krippendorff's alpha by question")
@@ -52,6 +53,7 @@ def main(args: argparse.Namespace) -> None:
         nearest=args.nearest,
         figures=args.figures,
         contact_sheet=args.contact_sheet_data,
+        templates=args.templates,
         calibration=args.calibration,
         annotators=args.annotators,
         agreement=args.agreement,

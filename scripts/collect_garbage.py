@@ -54,7 +54,8 @@ def collect(config: dict, results: Path, dry_run: bool) -> Iterator[tuple[str, i
                 yield str(path), 1, size
     store = Path(config["store"])
     yield from ImageStore(store).collect(set(rows["recipe"]), dry_run)
-    yield from array_store.collect(store, {*rows["image_digest"], *rows["guide_digest"]}, dry_run)
+    scored = {*rows["image_digest"], *rows["guide_digest"], *template_digests(config, results)}
+    yield from array_store.collect(store, scored, dry_run)
     encoders = [
         results / "encoders" / objective / str(seed) / "encoder.json"
         for objective in config["encoders"]["objectives"]
@@ -88,6 +89,13 @@ def planned_images(config: dict, results: Path, shard: str) -> pd.DataFrame:
         )
     digest = model_digest(config["generator"]["model"])
     return plan_recipes(pd.read_parquet(guides), digest, recipe_settings(config))[columns]
+
+
+def template_digests(config: dict, results: Path) -> set[str]:
+    """The digests of the templates that are prepared."""
+    names = [row["background"] for row in load_tables(config).backgrounds]
+    made = [path for name in names if (path := results / "backgrounds" / f"{name}.parquet").exists()]
+    return {digest for path in made for digest in pd.read_parquet(path, columns=["digest"])["digest"]}
 
 
 def _shard(path: Path) -> str:

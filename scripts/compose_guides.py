@@ -9,6 +9,7 @@ import pandas as pd
 from d3s import cli
 from d3s.composition import PlacementRanges
 from d3s.errors import D3SError
+from d3s.flagging import TARGET_OBJECT, refuse_flagged
 from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
 from d3s.prompts import check_template, load_token_counter
 from d3s.shards import TarReader, write_shard
@@ -43,6 +44,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--masks", choices=("yes", "no"), default="no", help="also the exemplars' masks, for inpainting"
     )
+    parser.add_argument("--inspection", type=Path, help="findings of the templates; flagged ones are left out")
+    parser.add_argument("--max-target-probability", type=float, default=1.0, help="above which a template is flagged")
     parser.add_argument("--on-bad-input", choices=("keep", "fail"), default="keep")
     parser.add_argument("--output", type=Path, required=True, help="the shard's tar")
     return parser.parse_args()
@@ -64,11 +67,17 @@ def main(args: argparse.Namespace) -> None:
         args.count,
         args.seed,
     )
+    templates = pd.read_parquet(args.backgrounds.with_suffix(".parquet"))
+    if args.inspection:
+        templates = refuse_flagged(templates, pd.read_parquet(args.inspection), args.max_target_probability)
+        left_out = templates[templates["status"] == TARGET_OBJECT]
+        for name, reason in zip(left_out["template"], left_out["reason"], strict=True):
+            log.warning("%s is left out: %s", name, reason)
     with TarReader(args.foregrounds) as exemplar_tar, TarReader(args.backgrounds) as template_tar:
         material = Material(
             pd.read_parquet(args.foregrounds.with_suffix(".parquet")),
             exemplar_tar,
-            pd.read_parquet(args.backgrounds.with_suffix(".parquet")),
+            templates,
             template_tar,
         )
         manifest, members = compose_shard(

@@ -25,7 +25,7 @@ COLUMNS = {
 }
 """The cells of the tables that an export depends on."""
 OPTIONAL = frozenset({"exemplars", "sources", "templates"})
-"""Tables that a config may have none of: exemplars may be chosen, sources unknown; a released data set has no templates."""
+"""Tables that a config may have none of: exemplars may be chosen, sources unknown; released data have no templates."""
 
 
 def parse() -> argparse.Namespace:

@@ -19,12 +19,12 @@ from pathlib import Path
 import pandas as pd
 
 from d3s import cli
-from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
 from d3s.config import Tables, load_tables, read_config
 from d3s.costs import denoiser_calls, fastest_speeds, gpu_hours, known_denoiser
 from d3s.errors import D3SError
 from d3s.exemplars import ExemplarSettings, prepare_exemplars
+from d3s.flagging import refuse_flagged
 from d3s.generation import recipe_settings
 from d3s.guides import Material, PromptSettings, ShardPlan, paste_guides, plan_shard
 from d3s.imageio import image_digest
@@ -35,6 +35,7 @@ from d3s.prompts import load_token_counter
 from d3s.shards import TarReader, write_shard, write_table
 from d3s.source import build_source
 from d3s.store import ImageStore
+from d3s.template_source import TemplateSettings
 from d3s.templates import prepare_templates
 
 log = logging.getLogger(__name__)
@@ -101,9 +102,20 @@ class Shards:
         plan = ShardPlan.of(background, split, self.config["images_per_cell"][split], self.config["seed"])
         ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
         exemplars, templates = self._exemplars(chunk), self._templates(background["templates"])
-        tables = pd.read_parquet(exemplars.with_suffix(".parquet")), pd.read_parquet(templates.with_suffix(".parquet"))
+        tables = pd.read_parquet(exemplars.with_suffix(".parquet")), self._usable(templates, background["templates"])
         table = plan_shard(plan, self.chunks[chunk], *tables, ranges, prompts)
         return table.assign(size=guides["size"])
+
+    def _usable(self, templates: Path, background: str) -> pd.DataFrame:
+        """The manifest of a background's templates; without what an inspection refuses, if the config asks for it.
+
+        Templates that are yet to be inspected count as usable; ``_tell`` tells of them.
+        """
+        manifest, settings = pd.read_parquet(templates.with_suffix(".parquet")), self.config["backgrounds"]
+        if settings["on_target_object"] == "flag" or (background,) in self.stale.get("inspect_templates", set()):
+            return manifest
+        inspection = pd.read_parquet(self.results / "backgrounds" / f"{background}.inspection.parquet")
+        return refuse_flagged(manifest, inspection, settings["max_target_probability"])
 
     def compose(self, planned: pd.DataFrame, background: dict[str, str], chunk: int, most: int) -> pd.DataFrame:
         """Paste the first guides of those that nobody has made yet, for their digests alone."""
@@ -141,16 +153,8 @@ class Shards:
             return self.results / "backgrounds" / f"{background}.tar"
         made = self.aside / "backgrounds" / f"{background}.tar"
         if not made.exists():
-            settings = self.config["backgrounds"]
-            views = ViewSettings(
-                settings["train_views"],
-                settings["val_views"],
-                settings["field_of_view"],
-                tuple(settings["pitches"]),
-                settings["size"],
-            )
             rows = [row for row in self.tables.templates if row["background"] == background]
-            write_shard(made, *prepare_templates(rows, views))
+            write_shard(made, *prepare_templates(rows, TemplateSettings.of(self.config)))
         return made
 
 
@@ -224,6 +228,9 @@ def _tell(args: argparse.Namespace, config: dict, jobs: list[Job], shards: Shard
         print(
             f"of those to make, {unknown} have guides that were not made for this plan; the store may have some of them"
         )
+    if waiting := shards.stale.get("inspect_templates"):
+        names = ", ".join(sorted(name for (name,) in waiting))
+        print(f"templates of {names} are yet to be inspected; guides on those that are refused will come out otherwise")
     print_costs(table, dropped, images, store, config, args.results)
 
 

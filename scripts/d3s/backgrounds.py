@@ -1,6 +1,5 @@
 """Templates: the pictures that foregrounds are pasted on, from photographs or cut out of panoramas."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import atan2, cos, degrees, radians, sin, tan
 from pathlib import Path
@@ -9,7 +8,6 @@ from PIL import Image, ImageOps
 
 from d3s.errors import D3SError
 from d3s.imageio import read_image
-from d3s.panorama import perspective_view, read_panorama, repair_highlights, tone_map
 
 TRAIN_SECTOR, GUARD, VAL_SECTOR = 120.0, 90.0, 60.0
 """Degrees of yaw of a panorama: centres of train views, a guard, centres of val views, a guard again (360 in all)."""
@@ -73,24 +71,15 @@ def plan_views(panorama: str, yaw_start: float, train: int, val: int, pitches: t
     return views
 
 
-def cut_views(
-    file: str | Path, views: list[View], exposure: float, settings: ViewSettings
-) -> Iterator[tuple[View, Image.Image]]:
-    """Read a panorama once and yield its views as ``RGB`` pictures.
-
-    Raises:
-        BadInput: what ``read_panorama`` raises.
-    """
-    light = read_panorama(file)
-    display = repair_highlights(tone_map(light, key=exposure), light)
-    for view in views:
-        yield view, perspective_view(display, view.yaw, view.pitch, settings.field_of_view, settings.size)
-
-
 def square_photo(file: str | Path, size: int) -> Image.Image:
     """The central square of a photograph, ``RGB``, ``size`` pixels a side.
 
     Raises:
         BadInput: what ``read_image`` raises.
     """
-    return ImageOps.fit(read_image(file).convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+    return fit_square(read_image(file), size)
+
+
+def fit_square(picture: Image.Image, size: int) -> Image.Image:
+    """The central square of a picture, ``RGB``, ``size`` pixels a side."""
+    return ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.LANCZOS)

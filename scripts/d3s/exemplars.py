@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
 from d3s import cli
 from d3s.errors import BadInput
-from d3s.fingerprint import dhash, distance
+from d3s.fingerprint import alike, mirrored_dhashes
 from d3s.foregrounds import trim_cutout
 from d3s.identity import digest, uniform
 from d3s.imageio import encode_png, image_digest
@@ -194,7 +194,7 @@ class _Choice:
             remedy = REMEDIES.get(error.status) if self.source.chooses else None
             return record | {"status": error.status, "reason": "; ".join(filter(None, (error.reason, remedy)))}, None
         record |= {"width": picture.width, "height": picture.height, "digest": image_digest(picture)}
-        kept = _Kept(record, (dhash(_on_grey(picture)), dhash(_on_grey(ImageOps.mirror(picture)))))
+        kept = _Kept(record, mirrored_dhashes(_on_grey(picture)))
         refusal = self._refusal(kept)
         if refusal is not None:
             return record | {"status": refusal.status, "reason": refusal.reason}, None
@@ -225,12 +225,12 @@ class _Choice:
         name, split = made.record["exemplar"], made.record["split"]
         for other in self.kept:
             twin = other.record["exemplar"]
-            alike = min(distance(made.hashes[0], code) for code in other.hashes) <= self.settings.duplicate_distance
-            if other.record["split"] != split and (alike or other.record["split_group"] == made.record["split_group"]):
+            copy = alike(made.hashes, other.hashes, self.settings.duplicate_distance)
+            if other.record["split"] != split and (copy or other.record["split_group"] == made.record["split_group"]):
                 return BadInput(
                     "leaks_across_splits", f"{name} is in val, and {twin} of train is its copy or of its split group"
                 )
-            if self.source.chooses and other.record["split"] == split and alike:
+            if self.source.chooses and other.record["split"] == split and copy:
                 return BadInput("duplicate", f"{name} looks like {twin}, which is used already")
         return None
 

@@ -1,7 +1,7 @@
 """Perceptual fingerprints, to find pictures that are nearly the same."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def dhash(image: Image.Image) -> int:
@@ -13,3 +13,13 @@ def dhash(image: Image.Image) -> int:
 def distance(a: int, b: int) -> int:
     """In how many of 64 bits two hashes differ."""
     return (a ^ b).bit_count()
+
+
+def mirrored_dhashes(image: Image.Image) -> tuple[int, int]:
+    """The hashes of a picture and of its mirror image."""
+    return dhash(image), dhash(ImageOps.mirror(image))
+
+
+def alike(own: tuple[int, int], other: tuple[int, int], limit: int) -> bool:
+    """Whether two pictures differ in at most ``limit`` bits, mirrored or not, by their ``mirrored_dhashes``."""
+    return min(distance(own[0], code) for code in other) <= limit

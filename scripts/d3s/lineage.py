@@ -147,7 +147,7 @@ def _template(manifest: Path, row: dict[str, Any], table: list[dict[str, str]]) 
     listed = next((other for other in table if other["template_source"] == source), None)
     if listed:
         facts["file"] = listed["file"]
-        if Path(listed["file"]).exists():
+        if Path(listed["file"]).is_file():
             facts["file sha256"] = file_sha256(listed["file"])
     return facts | _digest_of(manifest, "template", row["template"])
 
@@ -159,6 +159,8 @@ def _digest_of(manifest: Path, column: str, name: str) -> Facts:
     if rows.empty:
         return {}
     found = {"pixels": str(rows.iloc[0]["digest"])}
+    if "picture" in rows:
+        found["picture"] = str(rows.iloc[0]["picture"])
     if "yaw" in rows:
         found["view"] = f"yaw {rows.iloc[0]['yaw']:.1f}, pitch {rows.iloc[0]['pitch']:.1f} degrees"
     return found

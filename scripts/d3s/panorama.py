@@ -1,4 +1,4 @@
-"""High-dynamic-range panoramas as a source of background templates: decode, tone-map, cut perspective views."""
+"""Panoramas as a source of background templates: decode, tone-map where the range is high, cut perspective views."""
 
 import base64
 import re
@@ -10,8 +10,31 @@ from PIL import Image
 from scipy import ndimage
 
 from d3s.errors import BadInput
+from d3s.imageio import read_image
 
 _BASE64 = re.compile(r"base64,([A-Za-z0-9+/]+=*)")
+
+
+def read_display(path: str | Path, exposure: float) -> np.ndarray:
+    """Read an equirectangular panorama as display values.
+
+    Args:
+        path: OpenEXR (``.exr``, ``.exr.js``), or an ordinary picture, whose exposure was settled when it was taken.
+        exposure: ``key`` of ``tone_map``, for OpenEXR.
+
+    Returns:
+        Height x width x 3, float32 in [0, 1].
+
+    Raises:
+        BadInput: what ``read_panorama`` and ``read_image`` raise.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".exr", ".js"):
+        light = read_panorama(path)
+        return repair_highlights(tone_map(light, key=exposure), light)
+    display = np.asarray(read_image(path).convert("RGB"), dtype=np.float32) / 255.0
+    _check_sides(display, path.name)
+    return display
 
 
 def read_panorama(path: str | Path) -> np.ndarray:
@@ -43,11 +66,14 @@ def read_panorama(path: str | Path) -> np.ndarray:
         file.write(data)
         file.flush()
         light = _decode_exr(file.name, path.name)
-    if light.shape[1] != 2 * light.shape[0]:
-        raise BadInput(
-            "not_a_panorama", f"{path.name} is {light.shape[1]} x {light.shape[0]}, not twice as wide as high"
-        )
+    _check_sides(light, path.name)
     return np.nan_to_num(light, posinf=65504.0)
+
+
+def _check_sides(panorama: np.ndarray, name: str) -> None:
+    height, width = panorama.shape[:2]
+    if width != 2 * height:
+        raise BadInput("not_a_panorama", f"{name} is {width} x {height}, not twice as wide as high")
 
 
 def _decode_exr(path: str, name: str) -> np.ndarray:

@@ -68,6 +68,8 @@ CALIBRATION_COLUMNS = (
 )
 ANNOTATOR_COLUMNS = ("worker", "votes", "gold", "gold_right", "repeats_same", "seconds", "excluded", "reason")
 AGREEMENT_COLUMNS = ("question", "alpha", "ci_low", "ci_high", "images", "votes")
+MOST_REFUSED = 60
+"""Templates that can't be used and are named on the page."""
 DASH = "\u2013"
 
 
@@ -84,6 +86,7 @@ class Sources:
     nearest: Path | None = None
     figures: Sequence[Path] = ()
     contact_sheet: Path | None = None
+    templates: Path | None = None
     calibration: Path | None = None
     annotators: Path | None = None
     agreement: Path | None = None
@@ -584,10 +587,7 @@ def contact_sheet_section(path: Path | None) -> dict[str, Any] | None:
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise D3SError(f"{path} is no contact sheet ({error!r})", "delete it and run the workflow again") from None
-    if not all(
-        picture is None or re.fullmatch(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+", picture) for picture in pictures
-    ):
-        raise D3SError(f"{path} holds something that is no JPEG", "delete it and run the workflow again")
+    _check_pictures(pictures, path)
     if not grid:
         return None
     return {
@@ -597,6 +597,42 @@ def contact_sheet_section(path: Path | None) -> dict[str, Any] | None:
         "rejected": any(cell["image"] and not cell["accepted"] for cell in data["cells"]),
         "stand_ins": any(not cell["in_set"] for cell in data["cells"]),
     }
+
+
+def _check_pictures(pictures: Iterable[str | None], path: Path) -> None:
+    if not all(
+        picture is None or re.fullmatch(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+", picture) for picture in pictures
+    ):
+        raise D3SError(f"{path} holds something that is no JPEG", "delete it and run the workflow again")
+
+
+def templates_section(path: Path | None) -> dict[str, Any] | None:
+    """Templates that somebody should look at; nothing without a file, or if there are none.
+
+    Raises:
+        D3SError: the file is no review of templates, or a picture in it is not one of ours.
+    """
+    if path is None or not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        flagged = [row | {"probability": percent(row["probability"], 0)} for row in data["flagged"]]
+        refused = [{name: str(row[name]) for name in ("template", "background", "reason")} for row in data["refused"]]
+        found = {
+            "flagged": flagged,
+            "more_flagged": data["flagged_in_all"] - len(flagged),
+            "left_out": data["left_out"],
+            "most": percent(data["max_probability"], 0),
+            "refused": refused[:MOST_REFUSED],
+            "more_refused": len(refused) - MOST_REFUSED,
+            "unlicensed": [row | {"rows": whole(row["rows"])} for row in data["unlicensed"]],
+        }
+        _check_pictures([row["picture"] for row in flagged], path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise D3SError(
+            f"{path} is no review of templates ({error!r})", "delete it and run the workflow again"
+        ) from None
+    return found if found["flagged"] or found["refused"] or found["unlicensed"] else None
 
 
 def read_settings(path: Path | None) -> str | None:
@@ -675,6 +711,7 @@ def render(given: Sources, template: str | Path = TEMPLATE) -> str:
         probes=probe_section(probes, paired),
         spurious=spurious_section(figures.load_table(given.spurious, figures.SPURIOUS_COLUMNS)),
         nearest=nearest_rows(given.nearest),
+        templates=templates_section(given.templates),
         people=people_section(
             figures.load_table(given.calibration, CALIBRATION_COLUMNS),
             figures.load_table(given.annotators, ANNOTATOR_COLUMNS),

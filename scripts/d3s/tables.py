@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What may name a thing: it becomes part of file names, so no blanks, no slashes, no leading dot."""
 INTEGER = re.compile(r"\d+")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+POSITIVE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 INDICES = re.compile(r"\d+(-\d+)?( \d+(-\d+)?)*")
 SYNSET = re.compile(r"[nvasr]\d{8}")
@@ -91,10 +92,11 @@ SCHEMAS = {
             "file": TEXT,
             "yaw_start": NUMBER,
             "exposure": NUMBER,
+            "interval": POSITIVE,
         },
         key=("template_source",),
-        optional=frozenset({"split", "source", "yaw_start", "exposure"}),
-        choices={"kind": ("panorama", "photo"), "split": ("train", "val")},
+        optional=frozenset({"split", "source", "yaw_start", "exposure", "interval"}),
+        choices={"kind": ("archive", "folder", "panorama", "photo", "video"), "split": ("train", "val")},
     ),
     "classifiers": Schema(
         {

@@ -1,9 +1,9 @@
 """Fingerprints: pictures that are nearly the same have hashes that nearly agree."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from d3s.fingerprint import dhash, distance
+from d3s.fingerprint import alike, dhash, distance, mirrored_dhashes
 
 
 def noise(number: int, side: int) -> Image.Image:
@@ -21,3 +21,9 @@ def test_every_bit_is_a_fall_of_brightness_to_the_right() -> None:
     assert dhash(rising) == 0
     assert dhash(rising.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == 2**64 - 1
     assert distance(0, 2**64 - 1) == 64
+
+
+def test_a_mirror_image_is_alike_and_another_picture_is_not() -> None:
+    picture, other = noise(1, 24), noise(2, 24)
+    assert alike(mirrored_dhashes(ImageOps.mirror(picture)), mirrored_dhashes(picture), 0)
+    assert not alike(mirrored_dhashes(other), mirrored_dhashes(picture), 4)

@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
 from d3s.exemplars import ExemplarSettings, prepare_exemplars
 from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard, mask_member
@@ -11,6 +10,7 @@ from d3s.shards import TarReader, write_shard
 from d3s.sources.table import TableSource
 from d3s.tables import Row
 from d3s.templates import prepare_templates
+from scenery import settings
 from tiny import BACKGROUNDS, draw_ground, draw_object
 
 CLASSES: list[Row] = [
@@ -61,7 +61,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Material]:
                     "exposure": "",
                 }
             )
-        write_shard(folder / f"{name}.tar", *prepare_templates(rows, ViewSettings(1, 1, 75, (0,), 32)))
+        write_shard(folder / f"{name}.tar", *prepare_templates(rows, settings(size=32)))
         found[name] = Material(
             pd.read_parquet(folder / "fg.parquet"),
             TarReader(folder / "fg.tar"),

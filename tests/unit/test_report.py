@@ -57,6 +57,7 @@ def sources_in(folder: Path) -> Sources:
         sources=folder / "sources.csv",
         figures=[folder / f"{name}.svg" for name in FIGURES],
         contact_sheet=folder / "sheet.json",
+        templates=folder / "templates.json",
         calibration=folder / "calibration.csv",
         annotators=folder / "annotators.csv",
         agreement=folder / "agreement.csv",
@@ -173,6 +174,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cell |= {"accepted": False, "in_set": True, "image": picture, "guide": picture}
     sheet = {"classes": [{"id": 0, "name": HOSTILE}], "classes_in_all": 3, "backgrounds": ["grass"], "cells": [cell]}
     (tmp_path / "sheet.json").write_text(json.dumps(sheet))
+    seen = {"template": HOSTILE, "background": HOSTILE, "split": "val", "target_class": "water_bird"}
+    review = {"templates": 9, "flagged": [seen | {"probability": 0.834, "picture": picture}], "flagged_in_all": 3}
+    review |= {"left_out": False, "max_probability": 0.5, "unlicensed": []}
+    review["refused"] = [{"template": "a", "background": "grass", "split": "", "status": "empty", "reason": HOSTILE}]
+    review["unlicensed"] = [{"what": "backgrounds", "source": "", "rows": 1234}]
+    (tmp_path / "templates.json").write_text(json.dumps(review))
     (tmp_path / "settings.json").write_text(json.dumps({"prompt": HOSTILE, "seed": 0}))
     job = tmp_path / "benchmarks" / "generate_images" / "0.tsv"
     job.parent.mkdir(parents=True)
@@ -267,6 +274,34 @@ def test_a_contact_sheet_with_foreign_addresses_is_refused(given: Sources) -> No
     text = given.contact_sheet.read_text().replace("data:image/jpeg;base64,AAAA", "https://example.org/a.jpg")
     given.contact_sheet.write_text(text)
     with pytest.raises(D3SError, match="no JPEG"):
+        render(given)
+
+
+def change_review(given: Sources, **changed: object) -> None:
+    assert given.templates
+    given.templates.write_text(json.dumps(json.loads(given.templates.read_text()) | changed))
+
+
+def test_templates_to_look_at_are_shown_with_what_was_seen(given: Sources) -> None:
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", render(given)))
+    for said in ("water bird 83", "over 50", "2 more are flagged", "none named1,234", "They were used all the same"):
+        assert said in text.replace("\u00a0", " "), said
+    change_review(given, left_out=True)
+    assert "They were left out" in render(given)
+
+
+def test_templates_that_nobody_has_to_look_at_have_no_section(given: Sources) -> None:
+    change_review(given, flagged=[], flagged_in_all=0, refused=[], unlicensed=[])
+    assert "Templates to look at" not in render(given)
+    assert 'id="templates"' not in render(given)
+
+
+def test_a_review_of_templates_that_is_none_is_refused(given: Sources) -> None:
+    change_review(given, flagged=[{"template": "x", "probability": 0.9, "picture": "https://example.org/x.jpg"}])
+    with pytest.raises(D3SError, match="no JPEG"):
+        render(given)
+    change_review(given, refused=None)
+    with pytest.raises(D3SError, match="no review"):
         render(given)
 
 

@@ -105,7 +105,11 @@ def test_a_name_that_could_not_be_a_file_name_is_refused(write: Write, name: str
         ("backgrounds", "background,phrase,revision\ngrass,on grass,-1\n", "revision is '-1'"),
         ("classes", "class_id,name,label,imagenet_indices\n0,bird,bird,7..9\n", "imagenet_indices is '7..9'"),
         ("exemplars", "exemplar,class_id,split,image\na,0,vall,a.png\n", "did you mean 'val'?"),
-        ("templates", "template_source,background,kind,file\nt,grass,film,f\n", "it is one of: panorama, photo"),
+        (
+            "templates",
+            "template_source,background,kind,file\nt,grass,film,f\n",
+            "it is one of: archive, folder, panorama, photo, video",
+        ),
     ],
 )
 def test_a_cell_that_cannot_be_used_is_named(write: Write, kind: str, text: str, expected: str) -> None:

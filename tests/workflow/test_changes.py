@@ -16,7 +16,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from d3s.backgrounds import ViewSettings
 from d3s.composition import PlacementRanges
 from d3s.config import check_config, load_tables
 from d3s.exemplars import ExemplarSettings, prepare_exemplars
@@ -28,6 +27,7 @@ from d3s.prompts import load_token_counter
 from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_json, write_shard
 from d3s.source import build_source
+from d3s.template_source import TemplateSettings
 from d3s.templates import prepare_templates
 from running import script, snakemake
 from tiny import ROOT, draw_ground, draw_object
@@ -180,12 +180,14 @@ def add_annotations(folder: Path) -> None:
     write_json(folder / "annotations" / "ann's first.json", content)
 
 
+PREPARED = {"prepare_backgrounds": 1, "inspect_templates": 1, "review_templates": 1}
+"""What follows from another template, before its guides and beside them."""
 CONFIG_FILE = {"write_config": 1, "build_report": 1}
 CHANGES = {
     "nothing": Change(lambda folder: None),
     "files touched": Change(touch_files),
-    "one template replaced": Change(replace_template, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, None),
-    "one template added": Change(add_template, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, None),
+    "one template replaced": Change(replace_template, PREPARED | shards(2) | AFTER_VAL, None),
+    "one template added": Change(add_template, PREPARED | shards(2) | AFTER_VAL, None),
     "one exemplar replaced": Change(replace_exemplar, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
     "one mask edited": Change(edit_mask, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
     "a background's phrase": Change(
@@ -194,8 +196,15 @@ CHANGES = {
     "the revision of one background": Change(
         edit_table("backgrounds", set_cell(1, "revision", "1")), shards(2) | AFTER_VAL, 16
     ),
-    "a class added": Change(add_class, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | {"screen_images": 8}, 16),
-    "a background added": Change(add_background, {"prepare_backgrounds": 1} | shards(2) | AFTER_VAL, 16),
+    "a class added": Change(
+        add_class,
+        {"prepare_foregrounds": 1, "inspect_templates": 2, "review_templates": 1}
+        | shards(4)
+        | AFTER_VAL
+        | {"screen_images": 8},
+        16,
+    ),
+    "a background added": Change(add_background, PREPARED | shards(2) | AFTER_VAL, 16),
     "a country added": Change(add_country, shards(2) | AFTER_VAL, 16),
     "more images per class": Change(
         edit_config(images_per_cell={"train": 4, "val": 6}), shards(2) | AFTER_VAL | CONFIG_FILE, 8
@@ -261,7 +270,7 @@ def from_nothing(folder: Path, scratch: Path) -> dict[str, str]:
             rows = [row for row in tables.templates if row["background"] == background["templates"]]
             family = config["prompts"][background["shift"]]
             prompts = PromptSettings(tuple(family["templates"]), family["negative"], *counter)
-            templates = prepare_templates(rows, ViewSettings(1, 1, 75, (0.0,), config["backgrounds"]["size"]))
+            templates = prepare_templates(rows, TemplateSettings.of(config))
             write_shard(scratch / f"{name}.tar", *templates)
             for split, count in config["images_per_cell"].items():
                 plan = ShardPlan.of(background, split, count, config["seed"])
