@@ -1,4 +1,4 @@
-"""Small stand-ins for the files that the shipped configs of real sources name; dry runs plan on them as on real ones."""
+"""Stand-ins for the files that the shipped configs of real sources name: dry runs plan on them as on the real ones."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ CONFIGS = [
 
 
 def lay_out_stand_ins(folder: Path, config: Path) -> Path:
-    """Copy the tables of a shipped config into a folder, make what it names under ``data/``, and give the copy's path."""
+    """Copy the tables of a shipped config to a folder and make what it names under ``data/``; gives the copy's path."""
     shutil.copytree(ROOT / "config", folder / "config")
     settings = read_config(config)
     tables = settings["tables"]
