@@ -53,6 +53,7 @@ UNKNOWN_OF_IMAGES = {
     "dtype": "str",
     "options": "str",
     "strength": "float64",
+    "safety": "str",
 }
 """The same of images."""
 

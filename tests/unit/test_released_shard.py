@@ -125,7 +125,7 @@ def test_the_columns_are_those_of_shards_that_are_generated(folder: Path) -> Non
     images = plan_recipes(guides.assign(shard="x"), "digest", settings | {"size": SIZE, "dtype": "float32"})
     shard = import_all(folder)
     assert set(shard.guides.columns) == {*guides.columns, "released_file"}
-    assert {*shard.images.columns, "guide_shard"} == {*images.columns, "model", "released_file"}
+    assert {*shard.images.columns, "guide_shard"} == {*images.columns, "model", "safety", "released_file"}
 
 
 def test_several_classes_of_imagenet_can_be_one(folder: Path) -> None:
