@@ -73,12 +73,12 @@ def main(args: argparse.Namespace) -> None:
     guides = {scale: bench.see(scale) for scale in scales}
     log.info("%d settings of %d images", len(grid), len(samples))
     # The longest first, so that no process is left with one of them at the end.
-    todo = sorted(grid, key=lambda setting: -setting.calls)
+    waiting = sorted(grid, key=lambda setting: -setting.calls)
     begin = partial(cli.set_threads, args.threads)
     with ProcessPoolExecutor(args.processes, get_context("spawn"), begin) as pool:
-        found = pool.map(bench.see, [setting.scale for setting in todo], todo)
+        found = pool.map(bench.see, [setting.scale for setting in waiting], waiting)
         seen = {}
-        for setting, one in cli.progress(zip(todo, found, strict=True), len(todo), "settings", "quality"):
+        for setting, one in cli.progress(zip(waiting, found, strict=True), len(waiting), "settings", "quality"):
             seen[setting.name] = one
             log.info("%s: top-1 %.1f %%", setting.name, 100 * one.correct.mean())
     bench.time(grid, args.rounds)

@@ -1,22 +1,6 @@
 # Backgrounds: templates from photographs, folders and archives of them, videos, and panoramas; the splits kept apart.
 # Needs the files that the template table names; yields one shard per background.
 
-HASHED_KINDS = {"archive", "folder"}
-"""Kinds whose pictures are chosen by hashes; what no hash enters, another seed does not make again."""
-
-
-def template_inputs(wildcards):
-    """The files and folders that a background's rows name: a folder stands for all that is in it."""
-    files = [row["file"] for row in templates_of(wildcards)]
-    return fetched(files + [f"{file}/{split}" for file in files if Path(file).is_dir() for split in SPLITS])
-
-
-def template_code(wildcards):
-    """The digest of the code that prepares a background: with the kinds that its rows have, and no others."""
-    kinds = sorted({row["kind"] for row in templates_of(wildcards)})
-    return code("prepare_backgrounds", *[f"d3s.template_sources.{kind}" for kind in kinds])
-
-
 # A licence that is noted later makes nothing again, so the registry is no input here: it only serves a warning.
 SOURCES = f"--sources {shlex.quote(CONFIG['tables']['sources'])}" if TABLES.sources else ""
 

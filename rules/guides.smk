@@ -5,11 +5,6 @@ REFUSE = CONFIG["backgrounds"]["on_target_object"] == "refuse"
 """Whether templates with an object of a target class are left out, so that guides wait for the inspection."""
 
 
-def templates_path(wildcards):
-    """Where a background's templates lie, without an ending: its own, or those that it shares."""
-    return f"results/backgrounds/{background_row(wildcards)['templates']}"
-
-
 rule compose_guides:
     input:
         foregrounds="results/foregrounds/{chunk}.digests.json",
