@@ -15,6 +15,7 @@ def generation(folder: Path) -> Iterator[Figure]:
     """
     import torch
 
+    from d3s.config import read_config
     from d3s.generator import Generator
     from d3s.imageio import encode_png
     from d3s.sampling import Request, Sampling
@@ -23,8 +24,10 @@ def generation(folder: Path) -> Iterator[Figure]:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    sampling = Sampling("DDIMScheduler", 20, 0.55, 2.5)
-    generator = Generator(ROOT / "models/demo-generator", sampling, 128, "float32", 8, "cpu")
+    given = read_config(ROOT / "config/config.yaml")["generator"]
+    options = tuple(sorted(given["scheduler_options"].items()))
+    sampling = Sampling(given["scheduler"], given["steps"], given["strength"], given["guidance"], options)
+    generator = Generator(ROOT / given["model"], sampling, 128, "float32", 8, "cpu")
     requests = [Request(draw_ground((60, 150, 60), n).resize((128, 128)), "a bird, on grass", "", n) for n in range(8)]
     numbers = count()
 

@@ -36,6 +36,8 @@ from d3s.tables import check_slice, parse_indices, read_table
 log = logging.getLogger(__name__)
 CLASS_COLUMNS = ("class_id", "name", "label", "definition", "imagenet_indices")
 BACKGROUND_COLUMNS = ("background", "phrase")
+ANY_PLACE = "any place at all"
+"""What the question about the place names where the prompt names none, as in a family of plain photographs."""
 
 
 def parse() -> argparse.Namespace:
@@ -139,7 +141,7 @@ def main(args: argparse.Namespace) -> None:
     }
     for class_id, pictures in examples(args.foregrounds, args.examples, args.seed).items():
         shown[class_id]["examples"] = pictures
-    phrases = {row["background"]: row["phrase"] or row["background"] for row in backgrounds}
+    phrases = {row["background"]: row["phrase"] or ANY_PLACE for row in backgrounds}
     with whole_folder(args.output) as folder:
         write_pages(folder, items, shown, phrases, args)
         # Repeats tell how steady one person is; other tools may show them to two.

@@ -8,7 +8,9 @@ from d3s.generator import Generator
 from d3s.sampling import Sampling
 
 REFERENCE = "ddim-50"
-"""The paper's sampler and steps, at the strength, guidance and foreground size of the config."""
+"""The paper's sampler and steps, at ``STRENGTH`` and the guidance and foreground size of the config."""
+STRENGTH = 0.55
+"""Of the samplers that are compared: a little more than half of the noise, where the demo's images begin."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ SAMPLERS: tuple[tuple[str, str, int, tuple[tuple[str, str | int | float | bool],
 """Name, class in diffusers, steps of the full schedule, further settings."""
 STRENGTHS = (("ddim-20", 0.35), ("ddim-20", 0.75), ("ddim-20", 0.9), ("ddim-50", 0.9))
 SCALED, SCALES = "ddim-20", (0.4, 0.6)
-"""Strengths and foreground sizes beside the config's own; 50 steps at 0.9 are the paper's, and so is a size of 0.4."""
+"""Other strengths and foreground sizes; 50 steps at 0.9 are the paper's, and so is a size of 0.4."""
 
 
 def lay_out_grid(config: Mapping[str, Any]) -> list[Setting]:
-    """All settings, the reference first; the config gives what a setting does not vary.
+    """All settings, the reference first; the config gives guidance and foreground size where they don't vary.
 
     Samplers start where the reference does, or as near as their steps allow: an equal strength means another noise
     level with other steps, for it is cut down to whole steps, and a start that is 4 % lower shows in the images.
@@ -63,7 +65,7 @@ def lay_out_grid(config: Mapping[str, Any]) -> list[Setting]:
     given = config["generator"]
     scale = tuple(config["guides"]["scale"])
     plain = {
-        name: Sampling(scheduler, steps, float(given["strength"]), float(given["guidance"]), options)
+        name: Sampling(scheduler, steps, STRENGTH, float(given["guidance"]), options)
         for name, scheduler, steps, options in SAMPLERS
     }
 

@@ -102,6 +102,28 @@ def test_exemplars_that_no_table_lists_have_the_licence_that_the_config_names(sm
     assert not said(facts, "No licence is recorded")
 
 
+def test_a_panorama_counts_as_one_picture_and_a_folder_as_its_photographs(small: Small) -> None:
+    def pictures_of(templates: list[dict[str, str]]) -> dict[str, tuple[int, int]]:
+        rows = choose_rows(manifest, "accepted")
+        made_with = pd.DataFrame([{name: record_of("val", "sand", CLASSES[0], 0)[name] for name in MADE_WITH}] * 18)
+        about = replace(about_small(), templates=templates)
+        facts = gather_facts(manifest, rows, made_with, Counter({(16, 16): len(rows)}), about)
+        return {
+            row["source"]: (row["pictures"], row["images"]) for row in facts.sources if row["what"] == "backgrounds"
+        }
+
+    manifest = small.manifest.copy()
+    manifest["template_group"] = [
+        f"pan-{background}:{number % 3}"
+        for number, background in zip(range(len(manifest)), manifest["background"], strict=True)
+    ]
+    sand, other = about_small().templates
+    assert pictures_of([sand, other]) == {"panoramas": (2, 18)}
+    assert pictures_of([dict(sand, kind="folder", source="sand"), other])["sand"][0] == 3
+    assert pictures_of([dict(sand, kind="archive", source="sand"), other])["panoramas"][0] == 1
+    assert pictures_of([dict(sand), dict(other, template_source="else")])[""][0] == 1, "no table lists it: no licence"
+
+
 def test_a_missing_licence_of_the_data_set_is_a_limit(small: Small) -> None:
     assert not said(facts_of(small.manifest), "No licence is stated")
     assert said(facts_of(small.manifest, licence=""), "No licence is stated for the data set as a whole")

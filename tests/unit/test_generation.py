@@ -1,6 +1,6 @@
 """Generation: each image from its recipe alone, in any batch, reused from the store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +143,7 @@ def test_how_images_are_computed_is_no_part_of_their_recipes(tmp_path: Path) -> 
 
 
 def test_a_batch_that_shrinks_loses_no_image(tmp_path: Path, model: Path) -> None:
-    """The store has the same images as without the shortage, and a kill would lose one batch at most."""
+    """The store has the same images as without the shortage."""
 
     class Short(Generator):
         def _call(self, requests: Sequence[Request], steps: int) -> list[Image.Image]:
@@ -164,6 +164,35 @@ def test_a_batch_that_shrinks_loses_no_image(tmp_path: Path, model: Path) -> Non
     assert len(members) == 7
     assert members == made(Generator, 2)
     assert len(list((tmp_path / "Short").glob("*.tar"))) == 3, "a batch of 4, in halves, then one of 2 and what is left"
+
+
+def test_what_was_made_before_a_failure_is_kept(tmp_path: Path, model: Path) -> None:
+    class Failing(Generator):
+        calls = 0
+
+        def generate(self, requests: Sequence[Request]) -> list[Image.Image]:
+            self.calls += 1
+            if self.calls == 3:
+                raise D3SError("the GPU fell off the bus", "start the machine again")
+            return super().generate(requests)
+
+    table, tar = guides(tmp_path, 7)
+    recipes, store = plan_recipes(table, "digest", SETTINGS), ImageStore(tmp_path / "store")
+    failing = Failing(model, Sampling("DDIMScheduler", 4, 0.5, 2.0), 32, "float32", 2, "cpu")
+    with pytest.raises(D3SError, match="bus"):
+        make_images(recipes, tar, store, lambda: failing, "test")
+    kept = [ImageStore(tmp_path / "store").get(recipe) is not None for recipe in recipes["recipe"]]
+    assert kept == [True] * 4 + [False] * 3
+
+
+def test_an_image_that_cannot_be_kept_is_an_error(tmp_path: Path, generator: Generator) -> None:
+    class Full(ImageStore):
+        def put(self, images: Iterable[tuple[str, bytes]]) -> str:
+            raise D3SError("the disk is full", "make room")
+
+    table, tar = guides(tmp_path, 2)
+    with pytest.raises(D3SError, match="the disk is full"):
+        make_images(plan_recipes(table, "digest", SETTINGS), tar, Full(tmp_path / "store"), lambda: generator, "test")
 
 
 def test_a_changed_setting_changes_every_recipe(tmp_path: Path) -> None:

@@ -46,7 +46,6 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "guides": {"size": SIZE, "scale": list(SCALE), "flip": True, "x": [0.0, 1.0], "y": [0.4, 1.0]},
         "generator": {
             "model": str(folder / "model"),
-            "strength": 0.55,
             "guidance": 2.0,
             "dtype": "float32",
             "batch_size": 2,

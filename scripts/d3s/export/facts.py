@@ -15,7 +15,8 @@ FEW = 10
 """Classes on backgrounds that have fewer images are counted among the limits."""
 MOST_NAMED = 10
 """Names that a sentence lists before it only counts the rest."""
-
+COLLECTIONS = ("folder", "archive")
+"""Kinds of template sources that hold many pictures."""
 
 MODES = {
     "image2image": "A diffusion model painted this guide anew, from an image of it in noise and a prompt.",
@@ -221,15 +222,18 @@ def _generators(made_with: pd.DataFrame) -> list[dict[str, Any]]:
 def _sources(rows: pd.DataFrame, about: About) -> list[dict[str, Any]]:
     """Where the pictures behind the images come from; a source that no registry knows has no licence here."""
     registry = {row["source"]: row for row in about.sources}
-    found = []
     chosen = about.settings["foregrounds"]["licence_source"]  # of exemplars that no table lists
-    for what, names, table, key, other in (
-        ("foregrounds", _known(rows, "exemplar")["exemplar"], about.exemplars, "exemplar", chosen),
-        ("backgrounds", _template_sources(_known(rows, "template_group")), about.templates, "template_source", ""),
-    ):
-        source_of = {row[key]: row["source"] for row in table}
-        sources = names.map(lambda name, known=source_of, other=other: known.get(name, other))
-        for source, own in names.groupby(sources):
+    exemplars = {row["exemplar"]: row["source"] for row in about.exemplars}
+    templates = {row["template_source"]: row["source"] for row in about.templates}
+    cutouts = _known(rows, "exemplar")["exemplar"]
+    composed = _known(rows, "template_group")
+    behind = {
+        "foregrounds": (cutouts, cutouts.map(exemplars).fillna(chosen)),
+        "backgrounds": (_template_pictures(composed, about), _template_sources(composed).map(templates).fillna("")),
+    }
+    found = []
+    for what, (pictures, sources) in behind.items():
+        for source, own in pictures.groupby(sources):
             known = registry.get(str(source), {})
             package = f"{known['package']} {known['version']}" if known else ""
             found.append(
@@ -244,6 +248,13 @@ def _sources(rows: pd.DataFrame, about: About) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _template_pictures(rows: pd.DataFrame, about: About) -> pd.Series:
+    """The picture that each row's template comes from: a panorama and a video are one, a folder has one per group."""
+    collections = {row["template_source"] for row in about.templates if row["kind"] in COLLECTIONS}
+    names = _template_sources(rows)
+    return rows["template_group"].where(names.isin(collections), names)
 
 
 def _listed(names: Sequence[str]) -> str:
