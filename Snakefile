@@ -54,6 +54,9 @@ include: "rules/dataset.smk"
 include: "rules/report.smk"
 
 
+remember(PARSES)
+
+
 localrules:
     demo,
     foregrounds,

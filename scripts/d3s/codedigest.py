@@ -9,9 +9,11 @@ Standard library alone: the Snakefile computes these digests each time it is par
 
 import ast
 import hashlib
+import json
+import os
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 
 from d3s.errors import D3SError
@@ -105,16 +107,55 @@ Import = tuple[int, str, tuple[str, ...]]
 """An import statement: how many leading dots, the module, and the names taken from it."""
 
 
-def _parsed(file: Path) -> tuple[str, tuple[Import, ...], tuple[str, ...]]:
-    """The digest of a file's syntax tree, its imports, and its texts that may name a file."""
-    try:
-        return _parse(file.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        raise D3SError(f"{file} is not valid Python ({error})", "mend the file") from None
+Parsed = tuple[str, tuple[Import, ...], tuple[str, ...]]
+"""The digest of a file's syntax tree, its imports, and its texts that may name a file."""
+_known: dict[str, Parsed] = {}
+"""By the digest of a file's bytes."""
+_used: dict[str, Parsed] = {}
 
 
-@cache
-def _parse(source: bytes) -> tuple[str, tuple[Import, ...], tuple[str, ...]]:
+def recall(path: Path) -> None:
+    """Know what an earlier process found in files, so that those that did not change need not be parsed.
+
+    Args:
+        path: of ``remember``; one that is missing or damaged, or of other code than this, is passed over.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["code"] == _own_digest():
+            for key, (tree, imports, texts) in kept["files"].items():
+                _known[key] = (tree, tuple((level, name, tuple(each)) for level, name, each in imports), tuple(texts))
+
+
+def remember(path: Path) -> None:
+    """Write down what was found in the files of this process, if that is news; a disk that is full does not matter."""
+    text = json.dumps({"code": _own_digest(), "files": _used}, sort_keys=True)
+    with suppress(OSError):
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+
+def _own_digest() -> str:
+    return _hash(Path(__file__).read_bytes())
+
+
+def _parsed(file: Path) -> Parsed:
+    source = file.read_bytes()
+    key = _hash(source)
+    if key not in _known:
+        try:
+            _known[key] = _parse(source)
+        except (SyntaxError, ValueError) as error:
+            raise D3SError(f"{file} is not valid Python ({error})", "mend the file") from None
+    _used[key] = _known[key]
+    return _known[key]
+
+
+def _parse(source: bytes) -> Parsed:
     tree = ast.parse(source)
     imports: list[Import] = []
     texts: set[str] = set()

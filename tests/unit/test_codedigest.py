@@ -149,3 +149,35 @@ def test_a_script_of_this_project_is_digested_without_importing_what_it_uses() -
     )
     subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": str(ROOT / "scripts")}, cwd=ROOT, check=True)
     assert "d3s.foregrounds" in closure(ROOT / "scripts" / "prepare_foregrounds.py")
+
+
+def test_what_was_found_is_remembered_and_nothing_else_is_believed(project: Project, tmp_path: Path) -> None:
+    script, kept = project(), tmp_path / "kept" / "parses.json"
+    here = str(ROOT / "scripts")
+
+    def in_a_new_process() -> tuple[str, int]:
+        """The digest, and how many files were parsed for it."""
+        program = (
+            f"import sys; sys.path.insert(0, {here!r})\n"
+            "from pathlib import Path\n"
+            "from d3s import codedigest\n"
+            "parse, parsed = codedigest._parse, []\n"
+            "codedigest._parse = lambda source: parsed.append(source) or parse(source)\n"
+            f"codedigest.recall(Path({str(kept)!r}))\n"
+            f"print(codedigest.code_digest({str(script)!r}), len(parsed))\n"
+            f"codedigest.remember(Path({str(kept)!r}))\n"
+        )
+        said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+        digest, number = said.split()
+        return digest, int(number)
+
+    first, parsed = in_a_new_process()
+    assert parsed == len(closure(script)) - 1, "the two empty packages are one file"
+    assert in_a_new_process() == (first, 0)
+    (script.parent / "d3s/shared.py").write_text("def scale(x):\n    return 2 * x\n")
+    changed_digest, parsed = in_a_new_process()
+    assert (changed_digest != first, parsed) == (True, 1)
+    kept.write_text(kept.read_text()[:-20])
+    assert in_a_new_process()[0] == changed_digest
+    kept.write_text(kept.read_text().replace('"code": "', '"code": "0'))
+    assert in_a_new_process()[0] == changed_digest
