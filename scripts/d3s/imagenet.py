@@ -56,7 +56,7 @@ def imagenet_labels() -> list[str]:
 
     info = ImageNetInfo("imagenet-1k")
     names = [info.index_to_description(index) for index in range(info.num_classes())]
-    detailed = [info.index_to_description(index, detailed=True) for index in range(info.num_classes())]
+    detailed = [info.index_to_description(index, detailed=True).replace(": ", ", ", 1) for index in range(len(names))]
     labels = [name.split(",")[0].strip() for name in names]
     for longer in (names, detailed):
         shared = {label for label, count in Counter(labels).items() if count > 1}

@@ -76,8 +76,8 @@ def test_a_picture_s_numbers_do_not_depend_on_its_batch(architecture: str) -> No
 
 
 def test_half_precision_keeps_ranks_and_probabilities() -> None:
-    """A probability changes by less than 0.05 % where it is over a third of the best one, by less than 0.6 % where it is
-    over a millionth of it; and no order turns.
+    """A probability changes by less than 0.05 % where it is over a third of the best one, by less than 0.6 % where it
+    is over a millionth of it; and no order turns.
     """
     logits = np.random.default_rng(0).normal(0, 3, (200, 1000)).astype(np.float32)
     logs = torch.from_numpy(logits).log_softmax(-1).numpy()
