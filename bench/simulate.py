@@ -61,7 +61,7 @@ def lay_out(
         "seed": 1,
         "classes_per_chunk": max(1, MOST_PER_SHARD // max(train, val)),
         "tables": {name: str(folder / f"{name}.csv") for name in ("classes", "exemplars", "backgrounds", "templates")}
-        | {"classifiers": str(ROOT / "config" / "classifiers.csv")},
+        | {"classifiers": str(ROOT / "config" / "classifiers.yaml")},
         "images_per_cell": {"train": train, "val": val},
         "backgrounds": {"size": 512},
         "guides": {"size": 512},

@@ -35,11 +35,19 @@ for source_row in [row for row in TABLES.sources if row["kind"] in FETCHED_KINDS
             " --assets {input.assets:q} --rows-digest {params.rows} --log {log}"
 
 
+localrules:
+    convert_weights,
+
+
+# Here and not on a node of a cluster, since those often have no network. The weights are large; who uses them depends on
+# the small file beside them, and takes the tensors as ancient.
 rule convert_weights:
     input:
         table=ancient(CONFIG["tables"]["classifiers"]),
+        local=local_weights,
     output:
-        "resources/models/{classifier}.safetensors",
+        weights="resources/models/{classifier}.safetensors",
+        news="resources/models/{classifier}.json",
     log:
         "logs/convert_weights/{classifier}.log",
     benchmark:
@@ -50,14 +58,13 @@ rule convert_weights:
         CONTAINERS["cpu"]
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=6000,
+        runtime=60,
     params:
-        code=code("convert_weights"),
-        row=lambda wildcards: slice_digest(
-            [row for row in TABLES.classifiers if row["name"] == wildcards.classifier],
-            ("timm_name", "source", "file", "sha256"),
-        ),
+        code=library_code("convert_weights"),
+        entry=classifier_slice(*WEIGHTS),
+        outputs=classifier_outputs,
     shell:
         'python "$SCRIPTS"/convert_weights.py --table {input.table:q} --name {wildcards.classifier}'
-        " --rows-digest {params.row} --output {output} --log {log}"
+        " --rows-digest {params.entry} --outputs {params.outputs} --output {output.weights} --news {output.news}"
+        " --log {log}"

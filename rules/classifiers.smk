@@ -1,54 +1,54 @@
 # Classifiers: what pretrained networks make of the guides and the images, and how much the background costs them.
-# Needs val images and guides, weights and the manifest; yields predictions per network and one long table.
+# Needs val images and guides, weights and the manifest; yields predictions per data set and network, and long tables.
 
 
 rule predict_classifier:
     input:
-        images=shards("images", "val"),
-        images_tars=ancient(shards("images", "val", ending="tar")),
-        guides_tars=ancient(shards("guides", "val", ending="tar")),
+        unpack(dataset_inputs),
+        news="resources/models/{classifier}.json",
         weights=ancient("resources/models/{classifier}.safetensors"),
-        classes=ancient(CONFIG["tables"]["classes"]),
+        classifiers=ancient(CONFIG["tables"]["classifiers"]),
     output:
-        "results/classifiers/{classifier}.parquet",
+        "results/predictions/{dataset}/{classifier}.parquet",
     log:
-        "logs/predict_classifier/{classifier}.log",
+        "logs/predict_classifier/{dataset}/{classifier}.log",
     benchmark:
-        "benchmarks/predict_classifier/{classifier}.tsv"
+        "benchmarks/predict_classifier/{dataset}/{classifier}.tsv"
     conda:
         "../envs/torch.yaml"
     container:
-        CONTAINERS["cpu"]
-    threads: 1
+        CONTAINERS["cuda" if CONFIG["classifiers"]["gpus"] else "cpu"]
+    threads: CONFIG["classifiers"]["threads"]
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=120,
+        gpu=CONFIG["classifiers"]["gpus"],
     params:
-        code=code("predict_classifier"),
-        rows=JUDGING_ROWS,
-        timm_name=classifier_cell("timm_name"),
-        sha256=classifier_cell("sha256"),
-        conversion=CONVERSION,
-        input_size=classifier_cell("input_size"),
+        code=library_code("predict_classifier"),
+        entry=asked_slice(None, "family"),
+        pictures=dataset_arguments,
+        outputs=classifier_outputs,
+        dtype=CONFIG["classifiers"]["dtype"],
     shell:
-        'python "$SCRIPTS"/predict_classifier.py --images {input.images_tars} --guides {input.guides_tars}'
-        " --name {wildcards.classifier} --timm-name {params.timm_name} --weights {input.weights}"
-        " --input-size {params.input_size} --classes {input.classes:q} --rows-digest {params.rows}"
+        'python "$SCRIPTS"/predict_classifier.py --dataset {wildcards.dataset} {params.pictures}'
+        " --classifiers {input.classifiers:q} --classifier {wildcards.classifier} --classifier-digest {params.entry}"
+        " --weights {input.weights} --outputs {params.outputs} --dtype {params.dtype}"
         f" --batch-size {CONFIG['classifiers']['batch_size']} --device {CONFIG['classifiers']['device']}"
-        f" --store {STORE}"
+        f" --threads {CONFIG['classifiers']['threads']} --store {STORE}"
         " --output {output} --log {log}"
 
 
 rule score_classifiers:
     input:
         predictions=expand(
-            "results/classifiers/{classifier}.parquet", classifier=[row["name"] for row in TABLES.classifiers]
+            "results/predictions/{dataset}/{classifier}.parquet", dataset=datasets(), classifier=CLASSIFIERS
         ),
         manifest="results/validation/manifest.parquet",
         classes=ancient(CONFIG["tables"]["classes"]),
     output:
         table="results/tables/classifiers.csv",
         confusion="results/tables/confusion.csv",
+        status="results/tables/classifiers_status.csv",
     log:
         "logs/score_classifiers.log",
     benchmark:
@@ -69,4 +69,4 @@ rule score_classifiers:
     shell:
         'python "$SCRIPTS"/score_classifiers.py --predictions {input.predictions} --manifest {input.manifest}'
         " --classes {input.classes:q} --rows-digest {params.rows} --seed {params.seed} --bootstrap {params.bootstrap}"
-        " --output {output.table} --confusion {output.confusion} --log {log}"
+        " --output {output.table} --confusion {output.confusion} --status {output.status} --log {log}"

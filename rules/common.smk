@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from d3s.classifier_table import PREDICTIONS, WEIGHTS, entry_digest, pick
 from d3s.codedigest import code_digest, recall, remember
 from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
@@ -43,7 +44,9 @@ OBJECTIVES = CONFIG["encoders"]["objectives"]
 SEEDS = CONFIG["encoders"]["seeds"]
 ENCODERS = expand("results/encoders/{objective}/{seed}/encoder.safetensors", objective=OBJECTIVES, seed=SEEDS)
 BACKBONE = next(row["name"] for row in TABLES.classifiers if row["role"] == "backbone")
+BACKBONE_NETWORK = pick(TABLES.classifiers, BACKBONE)["architecture"].partition(".")[0]
 SCREEN = next(row["name"] for row in TABLES.classifiers if row["role"] == "screen")
+CLASSIFIERS = [row["name"] for row in TABLES.classifiers]
 
 # Commands name "$SCRIPTS", so that they are the same commands in a clone elsewhere. Libraries would take all processors
 # for themselves; how many threads a job computes with is a setting, because it changes the last bits of results. And the
@@ -61,7 +64,8 @@ wildcard_constraints:
     chunk=r"\d+",
     objective="|".join(OBJECTIVES),
     seed=r"\d+",
-    classifier="|".join(row["name"] for row in TABLES.classifiers),
+    classifier="|".join(CLASSIFIERS),
+    dataset=r"[A-Za-z0-9][\w.-]*",
 
 
 PARSES = Path(".snakemake/d3s_parses.json")
@@ -75,10 +79,6 @@ def code(script, *plugins):
         return code_digest(SCRIPTS / f"{script}.py", plugins)
     except D3SError as error:
         raise WorkflowError(str(error)) from None
-
-
-CONVERSION = code("convert_weights")
-"""A parameter of the rules that use classifiers' weights: they take the files as ancient, since those are large."""
 
 
 def shards(stage, *splits, ending="digests.json"):
@@ -119,14 +119,59 @@ def background_cell(column):
     return lambda wildcards: background_row(wildcards)[column]
 
 
-def classifier_cell(column, name=None):
-    """A function that gives a cell of a classifier's row: of the one named, or of the wildcard's."""
+def classifier_slice(*keys, name=None):
+    """A function that gives the digest of what a job depends on of a classifier's entry."""
+    return lambda wildcards: entry_digest(pick(TABLES.classifiers, name or wildcards.classifier), keys)
 
-    def cell(wildcards):
-        wanted = name or wildcards.classifier
-        return next(row for row in TABLES.classifiers if row["name"] == wanted)[column]
 
-    return cell
+def asked_slice(name=None, *more):
+    """As ``classifier_slice``, for jobs that ask it."""
+    return classifier_slice(*PREDICTIONS, *more, name=name)
+
+
+def library_code(script, name=None):
+    """A function that gives the digest of the code of a job that asks a classifier: with its library, and no other."""
+
+    def digest(wildcards):
+        library = pick(TABLES.classifiers, name or wildcards.classifier)["library"]
+        return code(script, f"d3s.classifier_libraries.{library}")
+
+    return digest
+
+
+def classifier_outputs(wildcards):
+    """How many classes a classifier tells apart: ImageNet's, or those of the table of classes."""
+    own = pick(TABLES.classifiers, wildcards.classifier)["label_space"] == "classes"
+    return len(TABLES.classes) if own else 1000
+
+
+def local_weights(wildcards):
+    """A classifier's own file of weights, if it has one and the file is there; a missing one is left to the script."""
+    weights = pick(TABLES.classifiers, wildcards.classifier)["weights"]
+    return [weights["file"]] if set(weights) <= {"file", "sha256"} and Path(weights["file"]).exists() else []
+
+
+def datasets():
+    """The data sets of the evaluation, by name: the stage whose val shards they are, or the index of their files."""
+    return {"images": {"stage": "images"}, "guides": {"stage": "guides"}}
+
+
+def dataset_inputs(wildcards):
+    """What a job needs that looks at a data set: small files that carry the news, and the pictures themselves."""
+    source = datasets()[wildcards.dataset]
+    if "index" in source:
+        return {"index": source["index"]}
+    return {
+        "digests": shards(source["stage"], "val"),
+        "tars": ancient(shards(source["stage"], "val", ending="tar")),
+    }
+
+
+def dataset_arguments(wildcards, input):
+    """The arguments that name them."""
+    if "index" in datasets()[wildcards.dataset]:
+        return f"--index {shlex.quote(str(input.index))}"
+    return f"--shards {input.tars}"
 
 
 def fetched(paths):

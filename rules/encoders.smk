@@ -8,6 +8,7 @@ rule cache_activations:
         images_tars=ancient(shards("images", *SPLITS, ending="tar")),
         guides_tars=ancient(shards("guides", "val", ending="tar")),
         manifest="results/validation/manifest.parquet",
+        news=f"resources/models/{BACKBONE}.json",
         weights=ancient(f"resources/models/{BACKBONE}.safetensors"),
     output:
         activations="results/encoders/activations.safetensors",
@@ -27,9 +28,7 @@ rule cache_activations:
         gpu=ENCODER["gpus"],
     params:
         code=code("cache_activations"),
-        timm_name=classifier_cell("timm_name", BACKBONE),
-        sha256=classifier_cell("sha256", BACKBONE),
-        conversion=CONVERSION,
+        timm_name=BACKBONE_NETWORK,
         frozen_stages=ENCODER["frozen_stages"],
         input_size=ENCODER["input_size"],
     shell:
@@ -44,6 +43,7 @@ rule train_encoder:
     input:
         unpack(lambda wildcards: encoder_pictures("train")),
         manifest="results/validation/manifest.parquet",
+        news=f"resources/models/{BACKBONE}.json",
         weights=ancient(f"resources/models/{BACKBONE}.safetensors"),
     output:
         weights="results/encoders/{objective}/{seed}/encoder.safetensors",
@@ -65,9 +65,7 @@ rule train_encoder:
     params:
         code=lambda wildcards: code("train_encoder", f"d3s.objectives.{wildcards.objective}"),
         pictures=picture_arguments,
-        timm_name=classifier_cell("timm_name", BACKBONE),
-        sha256=classifier_cell("sha256", BACKBONE),
-        conversion=CONVERSION,
+        timm_name=BACKBONE_NETWORK,
         frozen_stages=ENCODER["frozen_stages"],
         input_size=ENCODER["input_size"],
         background_fraction=ENCODER["background_fraction"],

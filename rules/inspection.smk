@@ -14,7 +14,9 @@ rule inspect_templates:
     input:
         backgrounds="results/backgrounds/{background}.digests.json",
         backgrounds_tar=ancient("results/backgrounds/{background}.tar"),
+        news=f"resources/models/{SCREEN}.json",
         weights=ancient(f"resources/models/{SCREEN}.safetensors"),
+        classifiers=ancient(CONFIG["tables"]["classifiers"]),
         classes=ancient(CONFIG["tables"]["classes"]),
     output:
         "results/backgrounds/{background}.inspection.parquet",
@@ -31,17 +33,14 @@ rule inspect_templates:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code("inspect_templates"),
+        code=library_code("inspect_templates", SCREEN),
         rows=JUDGING_ROWS,
         classifier=SCREEN,
-        timm_name=classifier_cell("timm_name", SCREEN),
-        sha256=classifier_cell("sha256", SCREEN),
-        conversion=CONVERSION,
-        input_size=classifier_cell("input_size", SCREEN),
+        entry=asked_slice(SCREEN),
     shell:
         'python "$SCRIPTS"/inspect_templates.py --backgrounds {input.backgrounds_tar}'
-        " --classifier {params.classifier} --timm-name {params.timm_name} --weights {input.weights}"
-        " --input-size {params.input_size} --classes {input.classes:q} --rows-digest {params.rows}"
+        " --classifiers {input.classifiers:q} --classifier {params.classifier} --classifier-digest {params.entry}"
+        " --weights {input.weights} --classes {input.classes:q} --rows-digest {params.rows}"
         f" --batch-size {CONFIG['screens']['batch_size']} --device {CONFIG['screens']['device']}"
         f" --store {STORE}"
         " --output {output} --log {log}"

@@ -18,7 +18,9 @@ rule screen_images:
         images="results/images/{split}/{shift}/{background}/{chunk}.digests.json",
         images_tar=ancient("results/images/{split}/{shift}/{background}/{chunk}.tar"),
         guides_tar=ancient("results/guides/{split}/{shift}/{background}/{chunk}.tar"),
+        news=f"resources/models/{SCREEN}.json",
         weights=ancient(f"resources/models/{SCREEN}.safetensors"),
+        classifiers=ancient(CONFIG["tables"]["classifiers"]),
         classes=ancient(CONFIG["tables"]["classes"]),
     output:
         "results/validation/screens/{split}/{shift}/{background}/{chunk}.parquet",
@@ -35,19 +37,16 @@ rule screen_images:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code("screen_images"),
+        code=library_code("screen_images", SCREEN),
         rows=JUDGING_ROWS,
         classifier=SCREEN,
-        timm_name=classifier_cell("timm_name", SCREEN),
-        sha256=classifier_cell("sha256", SCREEN),
-        conversion=CONVERSION,
-        input_size=classifier_cell("input_size", SCREEN),
+        entry=asked_slice(SCREEN),
         min_contrast=CONFIG["screens"]["min_contrast"],
         min_probability=CONFIG["screens"]["min_probability"],
     shell:
         'python "$SCRIPTS"/screen_images.py --images {input.images_tar} --guides {input.guides_tar}'
-        " --classifier {params.classifier} --timm-name {params.timm_name} --weights {input.weights}"
-        " --input-size {params.input_size} --classes {input.classes:q} --rows-digest {params.rows}"
+        " --classifiers {input.classifiers:q} --classifier {params.classifier} --classifier-digest {params.entry}"
+        " --weights {input.weights} --classes {input.classes:q} --rows-digest {params.rows}"
         " --min-contrast {params.min_contrast} --min-probability {params.min_probability}"
         f" --batch-size {CONFIG['screens']['batch_size']} --device {CONFIG['screens']['device']}"
         f" --store {STORE}"

@@ -10,17 +10,18 @@ import torch
 from PIL import Image
 
 from d3s import cli
-from d3s.classifiers import Classifier, to_input
+from d3s.classifiers import Classifier
 from d3s.devices import choose_device
 from d3s.generator import Generator
 from d3s.generator_measures import Sample, measure
 from d3s.identity import choose
 from d3s.imageio import decode_png
+from d3s.picture_input import InputTransform
 from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_table
 from d3s.superclasses import read_super_classes
 from d3s.tables import read_table
-from d3s.weights import load_classifier
+from d3s.weights import load_network
 
 log = logging.getLogger("d3s")
 
@@ -58,6 +59,17 @@ def read_guides(tars: list[Path], per_shard: int | None) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def load_lite(given: list[str]) -> torch.nn.Module:
+    """The network of TIMM_NAME, WEIGHTS, SIZE."""
+    return load_network("timm", given[0], given[1])[0].network
+
+
+def lite_input(given: list[str]) -> InputTransform:
+    """Its input: the whole picture, its colours from -1 to 1, as the EfficientNet-Lite family was trained."""
+    half = (0.5, 0.5, 0.5)
+    return InputTransform(int(given[2]), half, half)
+
+
 def main(args: argparse.Namespace) -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -69,14 +81,14 @@ def main(args: argparse.Namespace) -> None:
     names = [row["background"] for row in backgrounds]
     super_classes, device = read_super_classes(args.classes_table), choose_device(args.device)
 
-    judge = Classifier(load_classifier(args.judge[0], args.judge[1]).to(device), int(args.judge[2]), 16, device)
-    headless = load_classifier(args.backbone[0], args.backbone[1]).to(device)
+    judge = Classifier(load_lite(args.judge).to(device), lite_input(args.judge), 16, device)
+    headless = load_lite(args.backbone).to(device)
     headless.classifier = torch.nn.Identity()  # what is left gives pooled features
 
     def features(pictures: list[Image.Image]) -> np.ndarray:
-        size = int(args.backbone[2])
+        transform = lite_input(args.backbone)
         with torch.inference_mode():
-            parts = [headless(to_input(picture, size)[None].to(device)) for picture in pictures]
+            parts = [headless(torch.from_numpy(transform.array(picture))[None].to(device)) for picture in pictures]
         return torch.cat(parts).cpu().numpy()
 
     train = read_guides(args.train_guides, 64)

@@ -2,21 +2,22 @@
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from d3s import cli
-from d3s.array_store import through_store
-from d3s.classifiers import Classifier, probability_store
-from d3s.devices import choose_device
+from d3s.classifier_arguments import add_arguments, load_needed
+from d3s.classifiers import Load, ask
 from d3s.errors import D3SError
+from d3s.predictions import probabilities as to_probabilities
 from d3s.screening import Judge, Pictures, ScreenSettings, screen
 from d3s.shards import TarReader, write_table
 from d3s.superclasses import read_super_classes
-from d3s.weights import load_classifier
 
 
 def parse() -> argparse.Namespace:
@@ -25,19 +26,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, required=True, help="tar shard of images, its manifest beside it")
     parser.add_argument("--guides", type=Path, required=True, help="tar shard of the guides they were made from")
     parser.add_argument("--output", type=Path, required=True, help="table of screens to write (Parquet)")
-    parser.add_argument("--classifier", help="name of the classifier that judges; without it, none does")
-    parser.add_argument("--timm-name", help="timm's name of it")
-    parser.add_argument("--weights", type=Path, help="its weights (safetensors)")
-    parser.add_argument("--input-size", type=int, help="side of its inputs in pixels")
     parser.add_argument("--classes", type=Path, help="table of classes")
     parser.add_argument("--rows-digest", help="digest of what is used of it when the job was planned")
     parser.add_argument("--min-contrast", type=float, default=0.02, help="least contrast (white is 1)")
     parser.add_argument(
         "--min-probability", type=float, default=0.1, help="least probability of its class if not first"
     )
-    parser.add_argument("--batch-size", type=int, default=16, help="images per call of the classifier")
-    parser.add_argument("--store", type=Path, help="folder of finished scores; without it, none are kept")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_arguments(parser, required=False)
     return parser.parse_args()
 
 
@@ -45,26 +40,26 @@ def load_judge(args: argparse.Namespace) -> Judge | None:
     """The classifier that the arguments name, if any."""
     if not args.classifier:
         return None
-    if not (args.timm_name and args.weights and args.input_size and args.classes):
+    if not (args.classifiers and args.weights and args.classes):
         raise D3SError(
-            "--classifier stands without all of --timm-name, --weights, --input-size and --classes",
-            "give all five, or none of them to screen without a classifier",
+            "--classifier stands without all of --classifiers, --weights and --classes",
+            "give all four, or none of them to screen without a classifier",
         )
-    classes, device = read_super_classes(args.classes, args.rows_digest), choose_device(args.device)
-    model = load_classifier(args.timm_name, args.weights).to(device)
-    classifier = Classifier(model, args.input_size, args.batch_size, device)
-    store = args.store and probability_store(args.store, args.timm_name, args.weights, args.input_size)
+    classes = read_super_classes(args.classes, args.rows_digest)
+    classifier, store = load_needed(args)
 
     def probabilities(digests: Sequence[str], pictures: Pictures) -> list[np.ndarray]:
-        answers = through_store(
-            store,
-            digests,
-            lambda places: cli.progress(pictures(places), len(places), "images"),
-            classifier.probabilities,
-        )
-        return [classes.sums(answer) for answer in answers if answer is not None]
+        def loads(places: Sequence[int]) -> Iterator[tuple[int, Load]]:
+            return ((place, partial(_given, picture)) for place, picture in pictures(places))
+
+        answers = ask(classifier, store, digests, loads)
+        return [classes.sums(to_probabilities(answer)) for answer in answers if answer is not None]
 
     return Judge(args.classifier, dict(zip(classes.ids, classes.names, strict=True)), probabilities)
+
+
+def _given(picture: Image.Image) -> Image.Image:
+    return picture
 
 
 def main(args: argparse.Namespace) -> None:

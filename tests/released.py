@@ -90,7 +90,7 @@ def make_released_project(folder: Path, per_cell: int = 4, guided: bool = True) 
         "tables": {
             "classes": str(folder / "classes.csv"),
             "backgrounds": str(folder / "backgrounds.csv"),
-            "classifiers": str(ROOT / "config" / "classifiers.csv"),
+            "classifiers": str(ROOT / "config" / "classifiers.yaml"),
         },
         "guides": {"size": SIZE},
         "screens": {"min_contrast": 0.001, "min_probability": 0.0, "duplicate_distance": 0},

@@ -97,7 +97,7 @@ def tiny_config(folder: Path) -> dict[str, Any]:
     return {
         "seed": 1,
         "classes_per_chunk": 2,
-        "tables": tables | {"classifiers": str(ROOT / "config" / "classifiers.csv")},
+        "tables": tables | {"classifiers": str(ROOT / "config" / "classifiers.yaml")},
         "images_per_cell": {"train": 4, "val": 4},
         "foregrounds": {"max_side": 48, "min_side": 8},
         "backgrounds": {"size": 32},

@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from d3s import cli
-from d3s.classifiers import SCORING_VERSION, batches, to_input
-from d3s.errors import D3SError
+from d3s.classifier_table import read_classifiers
+from d3s.classifiers import SCORING_VERSION, batches
 from d3s.generator_measures import generate_all
 from d3s.identity import digest, file_sha256
 from d3s.imageio import image_digest
@@ -28,7 +28,7 @@ from d3s.sampling import Request
 from d3s.shards import whole_file, write_json
 from d3s.superclasses import SuperClasses
 from d3s.tables import read_table
-from d3s.weights import load_classifier
+from d3s.weights import load_network
 from settings.grid import Setting, load_engine
 
 log = logging.getLogger("d3s")
@@ -61,21 +61,21 @@ class Judge:
     batch_size = 16
 
     def __init__(self, config: Mapping[str, Any], resources: Path) -> None:
-        rows = [row for row in read_table(config["tables"]["classifiers"], "classifiers") if row["role"] == "judge"]
-        if not rows:
-            raise D3SError("no classifier has the role judge", "give one that role in the table of classifiers")
-        self.name, self.size = rows[0]["name"], int(rows[0]["input_size"])
-        weights = resources / f"{self.name}.safetensors"
+        entry = next(row for row in read_classifiers(config["tables"]["classifiers"]) if row["role"] == "judge")
+        weights = resources / f"{entry['name']}.safetensors"
         self.super_classes = SuperClasses.from_rows(read_table(config["tables"]["classes"], "classes"))
-        self._model = load_classifier(rows[0]["timm_name"], weights)
-        self.identity = [rows[0]["timm_name"], file_sha256(weights), self.size, SCORING_VERSION, timm.__version__]
+        built, _ = load_network(entry["library"], entry["architecture"], weights)
+        self.name, self._model = entry["name"], built.network
+        self._transform = built.transform.with_settings(entry["input"])
+        looks = [entry["architecture"], file_sha256(weights), asdict(self._transform)]
+        self.identity = [*looks, SCORING_VERSION, timm.__version__]
 
     def see(self, pictures: Sequence[Image.Image], class_ids: Sequence[int]) -> Seen:
         """Judge pictures of known classes."""
         features, logits = [], []
         with torch.inference_mode():
             for batch in batches(pictures, self.batch_size):
-                inputs = torch.stack([to_input(picture, self.size) for picture in batch])
+                inputs = torch.stack([torch.from_numpy(self._transform.array(picture)) for picture in batch])
                 pooled = self._model.forward_head(self._model.forward_features(inputs), pre_logits=True)  # type: ignore[operator]
                 features.append(pooled)
                 logits.append(self._model.get_classifier()(pooled))  # type: ignore[operator]

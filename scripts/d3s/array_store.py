@@ -16,6 +16,8 @@ from d3s.identity import bytes_digest, digest
 from d3s.shards import whole_file
 
 T = TypeVar("T")
+TEXTS = "texts"
+"""The kind of the stores whose keys are of texts, not of pictures: small, and no picture makes them unwanted."""
 
 
 class ArrayStore:
@@ -130,7 +132,7 @@ def through_store(
 
 
 def collect(folder: Path, wanted: Collection[str], dry_run: bool = False) -> Iterator[tuple[str, int, int]]:
-    """Drop the segments of all array stores in a folder that hold no number of a wanted picture.
+    """Drop the segments of all array stores of pictures in a folder that hold no number of a wanted one.
 
     Args:
         folder: of all stores.
@@ -141,6 +143,8 @@ def collect(folder: Path, wanted: Collection[str], dry_run: bool = False) -> Ite
         Segment, how many arrays go, and the bytes that are freed.
     """
     for segment in sorted(folder.glob("*/*.safetensors")):
+        if segment.parent.name.startswith(f"{TEXTS}-"):
+            continue
         try:
             with safe_open(segment, "numpy") as file:
                 if "keys" not in file.keys():  # noqa: SIM118  (it is no mapping)

@@ -1,30 +1,51 @@
 """How well classifiers recognise the super-classes, by data set and background, with clustered intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from d3s.errors import D3SError
+from d3s.predictions import Predictions, probabilities
 from d3s.stats import clustered_mean_interval
 from d3s.superclasses import SuperClasses
 
+STATUS = ("model", "family", "status", "reason", "predicted")
+"""The columns of the table of classifiers' statuses."""
 TOP = {"top1": 1, "top5": 5}
 """Metrics and how many of the most probable super-classes may hold the right one."""
 
 
-def prediction_row(probabilities: np.ndarray, classes: SuperClasses) -> dict[str, float | int]:
-    """What is kept of one answer: the super-classes' probabilities, and ImageNet's most probable class.
+def super_class_rows(predictions: Predictions, classes: SuperClasses) -> pd.DataFrame:
+    """The probabilities of the super-classes: dataset, sample, model and ``p_`` with the class id for each.
+
+    Rows whose picture could not be read keep empty ones.
 
     Args:
-        probabilities: over ImageNet's classes.
+        predictions: of one classifier on one data set.
         classes: the super-classes.
     """
-    sums: dict[str, float | int] = {
-        f"p_{class_id}": float(value) for class_id, value in zip(classes.ids, classes.sums(probabilities), strict=True)
-    }
-    best = int(probabilities.argmax())
-    return sums | {"top1_index": best, "top1_probability": float(probabilities[best])}
+    answers = probabilities(predictions.logits)
+    # The outputs of a head of its own are the classes by their ids, those without ImageNet's indices included.
+    sums = answers if predictions.metadata["label_space"] == "classes" else classes.sums(answers)
+    columns = [f"p_{class_id}" for class_id in classes.ids]
+    if sums.shape[1] != len(columns):
+        raise D3SError(
+            f"{predictions.metadata['model']} tells {sums.shape[1]} classes apart, and the table has {len(columns)}",
+            "give every class of the table imagenet_indices, or take the classifier out of the list",
+        )
+    frame = predictions.frame[["dataset", "sample"]].assign(model=predictions.metadata["model"])
+    return pd.concat([frame, pd.DataFrame(sums, columns=columns)], axis=1)
+
+
+def status_table(predictions: Iterable[Predictions]) -> pd.DataFrame:
+    """A row per classifier: model, family, status, reason, and how many pictures it looked at, over all data sets."""
+    rows: dict[str, dict[str, object]] = {}
+    for each in predictions:
+        about = each.metadata
+        row = rows.setdefault(about["model"], {key: about[key] for key in STATUS[:-1]} | {"predicted": 0})
+        row["predicted"] = int(str(row["predicted"])) + int((each.frame["status"] == "ok").sum())
+    return pd.DataFrame(rows.values(), columns=list(STATUS))
 
 
 def ranks(probabilities: np.ndarray, own: np.ndarray) -> np.ndarray:

@@ -10,11 +10,12 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
+from d3s.classifier_table import Entry, read_classifiers
 from d3s.errors import D3SError
 from d3s.prompts import check_families
 from d3s.released import check_tables
+from d3s.schema_errors import explain
 from d3s.source import build_source, check_settings
 from d3s.tables import FETCHED_KINDS, Row, read_table
 
@@ -62,7 +63,7 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
         Draft202012Validator(schema).iter_errors(given), key=lambda error: list(map(str, error.absolute_path))
     )
     if errors:
-        raise _explain(errors[0], schema)
+        raise explain(errors[0], "config", "the config", "scripts/d3s/config_schema.yaml")
     config = with_defaults(given, schema)
     _check_origin(config)
     usual = with_defaults({}, schema["properties"]["foregrounds"])
@@ -154,24 +155,6 @@ def find_annotations(config: Mapping[str, Any]) -> list[Path]:
     return files
 
 
-def _explain(error: ValidationError, schema: Mapping[str, Any]) -> D3SError:
-    where = ": ".join(str(part) for part in error.absolute_path)
-    prefix = f"config, {where}" if where else "config"
-    if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        unknown = sorted(set(error.instance) - set(known))
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(known)}"
-        return D3SError(f"{prefix}: unknown key {unknown[0]!r}", hint)
-    if error.validator == "required":
-        return D3SError(f"{prefix}: {error.message}", "add it to the config")
-    described = error.schema.get("description", "")
-    meaning = f" ({described})" if described else ""
-    return D3SError(
-        f"{prefix}: {error.message}{meaning}", "correct it; the rules are in scripts/d3s/config_schema.yaml"
-    )
-
-
 @dataclass(frozen=True)
 class Tables:
     """The tables of a config, checked against each other."""
@@ -180,7 +163,7 @@ class Tables:
     exemplars: list[Row]
     backgrounds: list[Row]
     templates: list[Row]
-    classifiers: list[Row]
+    classifiers: list[Entry]
     sources: list[Row]
     assets: list[Row]
 
@@ -193,8 +176,9 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
             background without templates; paths that lead out of the project; or the source of exemplars is not there.
     """
     paths = config["tables"]
-    read = {kind: read_table(path, kind) for kind, path in paths.items() if path}
-    tables = Tables(**{kind: read.get(kind, []) for kind in Tables.__annotations__})
+    read = {kind: read_table(path, kind) for kind, path in paths.items() if path and kind != "classifiers"}
+    listed = read_classifiers(paths["classifiers"])
+    tables = Tables(**{kind: read.get(kind, []) for kind in Tables.__annotations__} | {"classifiers": listed})
     _check_links(tables.exemplars, "class_id", tables.classes, paths["exemplars"], paths["classes"])
     released = config["released"]["folder"]
     if released:
@@ -223,12 +207,6 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
         named = {"source": chosen["licence_source"]}
         where = paths["sources"] or "tables: sources:, which the config has not"
         _check_links([named], "source", tables.sources, "config, foregrounds: source: licence_source", where)
-    for role in ("backbone", "screen", "judge"):
-        if sum(row["role"] == role for row in tables.classifiers) != 1:
-            raise D3SError(
-                f"{paths['classifiers']} must name exactly one classifier for the role {role!r}",
-                "one network has one role: backbone, screen and judge",
-            )
     build_source(chosen, tables.exemplars).check(tables.classes)
     return tables
 

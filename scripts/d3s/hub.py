@@ -1,10 +1,10 @@
-"""Models from a hub: one revision, by its commit, safetensors only, pinned as it arrives."""
+"""Models from a hub: one revision, by its commit, safetensors only, pinned as it arrives; and single files."""
 
 import re
 import shutil
 from pathlib import Path
 
-from d3s.errors import D3SError
+from d3s.errors import BadInput, D3SError
 from d3s.models import ORIGIN, PINS, pin_model, read_origin
 from d3s.shards import whole_folder, write_json
 
@@ -60,6 +60,27 @@ def fetch_model(name: str, revision: str, folder: Path, variant: str = "") -> in
         write_json(temporary / PINS, pins)
         write_json(temporary / ORIGIN, {"name": name, "revision": revision, "variant": variant, "pins": pins})
     return len(pins)
+
+
+def fetch_file(name: str, file: str, revision: str | None = None) -> Path:
+    """One file of a model of the hub, from the hub's cache on this machine if it is there.
+
+    Args:
+        name: such as ``timm/resnet50.a1_in1k``.
+        file: in it.
+        revision: a commit; without one it is what the hub has today.
+
+    Raises:
+        BadInput: ``unavailable``.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, file, revision=revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        told = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise BadInput("unavailable", f"{file} of {name} can't be fetched ({told})") from None
 
 
 def _pin_again(folder: Path, name: str, revision: str, variant: str) -> int:

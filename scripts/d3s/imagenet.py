@@ -46,5 +46,23 @@ def imagenet_rows(synsets: Sequence[str] = ()) -> list[Row]:
     return [row for row in found if not synsets or row["synset"] in synsets]
 
 
+def imagenet_labels() -> list[str]:
+    """What texts call ImageNet's thousand classes, in the order of its indices: each by a name of its own.
+
+    The first of a class's WordNet names; the two pairs that share it (crane, maillot) get all their names, or their
+    definition where those are the same too.
+    """
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo("imagenet-1k")
+    names = [info.index_to_description(index) for index in range(info.num_classes())]
+    detailed = [info.index_to_description(index, detailed=True).replace(": ", ", ", 1) for index in range(len(names))]
+    labels = [name.split(",")[0].strip() for name in names]
+    for longer in (names, detailed):
+        shared = {label for label, count in Counter(labels).items() if count > 1}
+        labels = [other if label in shared else label for label, other in zip(labels, longer, strict=True)]
+    return labels
+
+
 def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_").lower()

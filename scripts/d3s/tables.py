@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from d3s.errors import D3SError
 from d3s.identity import digest
@@ -97,20 +98,6 @@ SCHEMAS = {
         key=("template_source",),
         optional=frozenset({"split", "source", "yaw_start", "exposure", "interval"}),
         choices={"kind": ("archive", "folder", "panorama", "photo", "video"), "split": ("train", "val")},
-    ),
-    "classifiers": Schema(
-        {
-            "name": NAME,
-            "timm_name": NAME,
-            "role": NAME,
-            "source": NAME,
-            "file": TEXT,
-            "sha256": SHA256,
-            "input_size": INTEGER,
-            "licence": TEXT,
-        },
-        key=("name",),
-        choices={"role": ("backbone", "screen", "judge")},
     ),
     "sources": Schema(
         {
@@ -224,7 +211,7 @@ def parse_indices(text: str) -> list[int]:
     return indices
 
 
-def slice_digest(rows: Iterable[Mapping[str, str]], columns: Iterable[str]) -> str:
+def slice_digest(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
     """The digest of the cells that a job depends on: given to its rule as a parameter, so that it alone triggers it."""
     columns = tuple(columns)
     return digest([[row[name] for name in columns] for row in rows])

@@ -6,16 +6,24 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
+import convert_weights
 import predict_classifier
 import score_classifiers
-from d3s.classification_metrics import accuracy_table, confusion_table, judged_rows, prediction_row, ranks
+from d3s.classification_metrics import (
+    accuracy_table,
+    confusion_table,
+    judged_rows,
+    ranks,
+    status_table,
+    super_class_rows,
+)
 from d3s.errors import D3SError
 from d3s.imageio import encode_png, image_digest
+from d3s.predictions import METADATA, Predictions, read_predictions
 from d3s.shards import write_shard
 from d3s.superclasses import SuperClasses
-from d3s.weights import build_model
+from tiny_classifiers import entry, plain, write_list
 
 CLASSES = SuperClasses(ids=(0, 2), names=("bird", "fruit"), indices=((7, 8), (5,)))
 
@@ -41,10 +49,40 @@ GUIDES = predictions("guides", [0.9, 0.9, 0.1, 0.2, 0.5], [0.1, 0.0, 0.6, 0.5, 0
 IMAGES = predictions("images", [0.9, 0.2, 0.1, 0.8, 0.5], [0.1, 0.7, 0.6, 0.1, 0.5])
 
 
-def test_a_row_keeps_the_sums_and_the_top_of_imagenet() -> None:
-    probabilities = np.zeros(10)
-    probabilities[[5, 7, 8]] = [0.4, 0.25, 0.35]
-    assert prediction_row(probabilities, CLASSES) == {"p_0": 0.6, "p_2": 0.4, "top1_index": 5, "top1_probability": 0.4}
+def answered(logits: np.ndarray, **about: str) -> Predictions:
+    """Predictions of pictures ``a``, ``b`` ..., of which those without numbers could not be read."""
+    readable = np.isfinite(logits).all(axis=1)
+    frame = pd.DataFrame({"dataset": "images", "sample": list("abcdef"[: len(logits)]), "digest": "d"})
+    frame = frame.assign(status=np.where(readable, "ok", "truncated"), reason="")
+    usual = dict.fromkeys(METADATA, "") | {"model": "lite2", "family": "efficientnet", "status": "ok"}
+    return Predictions(frame, logits, usual | {"label_space": "imagenet-1k"} | about)
+
+
+def test_super_classes_are_summed_from_all_that_a_network_said() -> None:
+    logits = np.full((2, 10), -np.inf)
+    logits[0, [5, 7, 8]] = np.log([0.4, 0.25, 0.35])
+    logits[1] = np.nan
+    table = super_class_rows(answered(logits), CLASSES)
+    assert table.loc[0, ["sample", "model"]].tolist() == ["a", "lite2"]
+    assert table.loc[0, ["p_0", "p_2"]].tolist() == pytest.approx([0.6, 0.4])
+    assert table.loc[1, ["p_0", "p_2"]].isna().all()
+
+
+def test_a_head_of_its_own_needs_no_sums() -> None:
+    table = super_class_rows(answered(np.log([[0.9, 0.1]]), label_space="classes"), CLASSES)
+    assert table.loc[0, ["p_0", "p_2"]].tolist() == pytest.approx([0.9, 0.1])
+    with pytest.raises(D3SError, match="tells 3 classes apart, and the table has 2"):
+        super_class_rows(answered(np.zeros((1, 3)), label_space="classes"), CLASSES)
+
+
+def test_every_classifier_has_a_status() -> None:
+    logits = np.zeros((3, 4))
+    logits[1] = np.nan
+    missing = {"model": "clip", "family": "clip", "status": "unavailable", "reason": "there is no file"}
+    table = status_table([answered(logits), answered(logits[:1]), answered(logits[:0], **missing)])
+    assert table.to_csv(index=False, lineterminator="\n") == (
+        "model,family,status,reason,predicted\nlite2,efficientnet,ok,,3\nclip,clip,unavailable,there is no file,0\n"
+    )
 
 
 def test_ties_count_against_a_class() -> None:
@@ -125,41 +163,48 @@ def write_pictures(folder: Path, name: str, cut: str = "") -> Path:
     return folder / f"{name}.tar"
 
 
-def test_the_scripts_predict_and_score(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    save_file(build_model("test_efficientnet").state_dict(), tmp_path / "tiny.safetensors")
+def test_the_scripts_predict_and_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain("timm", "test_resnet", Path("tiny.safetensors"))
+    gone = entry("gone", "timm", "test_resnet", "data/gone.safetensors")
+    listed = write_list(Path("classifiers.yaml"), entry("tiny", "timm", "test_resnet", "tiny.safetensors"), gone)
     table = tmp_path / "classes.csv"
     table.write_text(
         "class_id,name,label,definition,imagenet_indices\n0,bird,bird,,7-8\n2,fruit,fruit,,5\n9,toy,toy,,\n"
     )
-    predicting = argparse.Namespace(
-        images=[write_pictures(tmp_path, "images", cut="b-night")],
-        guides=[write_pictures(tmp_path, "guides")],
-        name="tiny",
-        timm_name="test_efficientnet",
-        weights=tmp_path / "tiny.safetensors",
-        input_size=32,
-        classes=table,
-        rows_digest=None,
-        batch_size=4,
-        device="cpu",
-        store=tmp_path / "store",
-        output=tmp_path / "tiny.parquet",
-        threads=torch.get_num_threads(),
-    )
-    predict_classifier.main(predicting)
-    found = pd.read_parquet(predicting.output)
-    columns = ["dataset", "sample", "image_digest", "model", "p_0", "p_2", "top1_index", "top1_probability"]
-    assert list(found) == columns
-    assert len(found) == 8
-    unreadable = found[found["p_0"].isna()]
-    assert unreadable[["dataset", "sample"]].to_numpy().tolist() == [["images", "b-night"]]
-    a_guide, a_picture = (found[found["dataset"] == name].iloc[0] for name in ("guides", "images"))
-    assert a_guide["p_0"] == a_picture["p_0"], "equal pixels give equal probabilities, whatever stands beside them"
+    shards = {"images": write_pictures(tmp_path, "images", cut="b-night"), "guides": write_pictures(tmp_path, "guides")}
+    made = []
+    for name in ("tiny", "gone"):
+        weights = tmp_path / f"converted-{name}.safetensors"
+        convert_weights.main(
+            argparse.Namespace(table=listed, name=name, rows_digest=None, outputs=1000, output=weights, news=None)
+        )
+        for dataset, tar in shards.items():
+            made.append(tmp_path / f"{dataset}-{name}.parquet")
+            predicting = argparse.Namespace(
+                dataset=dataset,
+                shards=[tar],
+                index=None,
+                classifiers=listed,
+                classifier=name,
+                classifier_digest=None,
+                weights=weights,
+                outputs=1000,
+                batch_size=4,
+                device="cpu",
+                dtype="float32",
+                store=tmp_path / "store",
+                output=made[-1],
+                threads=torch.get_num_threads(),
+            )
+            predict_classifier.main(predicting)
+    images, guides = (read_predictions(tmp_path / f"{name}-tiny.parquet") for name in ("images", "guides"))
+    assert images.frame["status"].tolist() == ["ok", "ok", "ok", "truncated", "no_exemplar"]
+    assert images.logits[0].tolist() == guides.logits[0].tolist(), "equal pixels give equal answers"
 
     manifest().to_parquet(tmp_path / "manifest.parquet")
     scoring = argparse.Namespace(
-        predictions=[predicting.output],
+        predictions=made,
         manifest=tmp_path / "manifest.parquet",
         classes=table,
         rows_digest=None,
@@ -167,9 +212,13 @@ def test_the_scripts_predict_and_score(tmp_path: Path) -> None:
         bootstrap=20,
         output=tmp_path / "classifiers.csv",
         confusion=tmp_path / "confusion.csv",
+        status=tmp_path / "status.csv",
     )
     score_classifiers.main(scoring)
     scores = pd.read_csv(scoring.output)
     n = scores[(scores["background"] == "all") & (scores["metric"] == "top1")].set_index("dataset")["n"]
     assert n.to_dict() == {"guides": 4, "images": 3, "images_accepted": 2}
     assert pd.read_csv(scoring.confusion)["n"].sum() == 9
+    status = pd.read_csv(scoring.status).set_index("model")
+    assert status["status"].to_dict() == {"tiny": "ok", "gone": "unavailable"}
+    assert status["predicted"].to_dict() == {"tiny": 7, "gone": 0}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from safetensors.torch import save_file
 
 from d3s.composition import PlacementRanges
 from d3s.errors import D3SError
@@ -17,13 +16,13 @@ from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
 from d3s.imageio import encode_png, image_digest
 from d3s.sampling import Request, Sampling
 from d3s.shards import TarReader, write_shard
-from d3s.weights import build_model
 from settings.grid import REFERENCE, Setting, lay_out_grid, strength_from
 from settings.measuring import Bench, Kept, Seen
 from settings.samples import paste_at, pick_samples, read_guides
 from settings.table import MARKS, put_on_page, recommend, render, settings_table
 from small import write_csv
 from tiny import BACKGROUNDS, draw_ground, draw_object, make_tiny_generator
+from tiny_classifiers import entry, plain, write_list
 
 SIZE, SCALE = 32, (0.6, 0.9)
 CLASSES = [
@@ -37,12 +36,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("project")
     make_tiny_generator(folder / "model")
     write_csv(folder / "classes.csv", CLASSES)
-    judge = {"name": "judge", "timm_name": "tf_efficientnet_lite0", "role": "judge", "source": "s", "file": "f"}
-    write_csv(folder / "classifiers.csv", [judge | {"sha256": "0" * 64, "input_size": "32", "licence": "x"}])
-    save_file(build_model("tf_efficientnet_lite0").state_dict(), folder / "judge.safetensors")
+    judge = entry("judge", "timm", "tf_efficientnet_lite0", "judge.safetensors", input={"size": 32})
+    write_list(folder / "classifiers.yaml", judge)
+    plain("timm", "tf_efficientnet_lite0", folder / "judge.safetensors")
     return {
         "seed": 3,
-        "tables": {name: str(folder / f"{name}.csv") for name in ("classes", "classifiers")},
+        "tables": {"classes": str(folder / "classes.csv"), "classifiers": str(folder / "classifiers.yaml")},
         "guides": {"size": SIZE, "scale": list(SCALE), "flip": True, "x": [0.0, 1.0], "y": [0.4, 1.0]},
         "generator": {
             "model": str(folder / "model"),

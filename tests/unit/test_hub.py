@@ -6,8 +6,8 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from d3s.errors import D3SError
-from d3s.hub import fetch_model
+from d3s.errors import BadInput, D3SError
+from d3s.hub import fetch_file, fetch_model
 from d3s.models import PINS, check_model, model_digest, run_digest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -107,3 +107,18 @@ def test_a_run_uses_the_model_that_it_was_planned_with(hub: list[str], tmp_path:
     assert run_digest(tmp_path / "m", f"hub owner/model {COMMIT} fp16") == model_digest(tmp_path / "m")
     with pytest.raises(D3SError, match=f"was not fetched from owner/model {COMMIT}, .* but from owner/model"):
         run_digest(tmp_path / "m", f"hub owner/model {COMMIT}")
+
+
+def test_a_single_file_comes_from_the_hub_s_cache_or_is_told_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file, revision: str(tmp_path / name / file))
+    assert fetch_file("owner/model", "w.safetensors", COMMIT) == tmp_path / "owner/model/w.safetensors"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise huggingface_hub.errors.LocalEntryNotFoundError("offline mode is on")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    with pytest.raises(BadInput, match=r"w\.safetensors of owner/model can't be fetched \(offline mode is on\)") as bad:
+        fetch_file("owner/model", "w.safetensors")
+    assert bad.value.status == "unavailable"

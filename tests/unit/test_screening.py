@@ -9,11 +9,14 @@ import pytest
 from PIL import Image
 
 import screen_images
+from d3s.classifier_table import DEFAULTS
 from d3s.errors import D3SError
 from d3s.fingerprint import dhash
 from d3s.imageio import decode_png, encode_png, image_digest
 from d3s.screening import DTYPES, Finding, Judge, Pictures, ScreenSettings, inspect, judge_one, screen
 from d3s.shards import write_shard
+from d3s.weights import convert
+from tiny_classifiers import entry, write_list
 
 SETTINGS = ScreenSettings(min_contrast=0.02, min_probability=0.1)
 CLASSES = {0: "bird", 3: "fruit"}
@@ -186,8 +189,21 @@ def test_the_script_refuses_guides_of_another_shard(tmp_path: Path) -> None:
 
 def test_a_classifier_needs_all_that_describes_it(tmp_path: Path) -> None:
     args = shard(tmp_path)
-    args.classifier, args.timm_name, args.weights, args.input_size, args.classes = "lite1", "x", None, 240, None
+    args.classifier, args.classifiers, args.weights, args.classes = "lite1", Path("x.yaml"), None, None
     with pytest.raises(D3SError, match="--classifier stands without"):
+        screen_images.main(args)
+
+
+def test_a_classifier_whose_weights_can_not_be_had_stops_the_job(tmp_path: Path) -> None:
+    args = shard(tmp_path)
+    (tmp_path / "classes.csv").write_text("class_id,name,label,imagenet_indices\n0,bird,bird,7-8\n3,fruit,fruit,5\n")
+    judge = entry("lite1", "timm", "test_resnet", "data/gone.safetensors")
+    args.classifiers, args.classifier = write_list(tmp_path / "classifiers.yaml", judge), "lite1"
+    args.classes, args.rows_digest = tmp_path / "classes.csv", None
+    args.weights, args.classifier_digest = tmp_path / "lite1.safetensors", None
+    args.batch_size, args.store, args.device, args.dtype = 2, None, "cpu", "float32"
+    convert(DEFAULTS | judge, 1000, args.weights)
+    with pytest.raises(D3SError, match=r"lite1 can't be asked \(unavailable: there is no file data/gone"):
         screen_images.main(args)
 
 
