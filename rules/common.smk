@@ -9,11 +9,13 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from d3s.benchmark_kind import build_benchmark
 from d3s.codedigest import code_digest
 from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
 from d3s.models import PINS, planned_digest
 from d3s.source import build_source
+from d3s.subject_names import CROSSED, CROSSED_GUIDES, OWN_DATASETS
 from d3s.tables import FETCHED_KINDS, slice_digest
 
 try:
@@ -21,6 +23,7 @@ try:
     TABLES = load_tables(CONFIG)
     SOURCE = build_source(CONFIG["foregrounds"]["source"], TABLES.exemplars)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
+    BENCHMARKS = {given["name"]: build_benchmark(given) for given in CONFIG["benchmarks"]}
     RELEASED = CONFIG["released"]["folder"]
     MODEL = CONFIG["generator"]["model"]
     MODEL_DIGEST = "" if RELEASED else planned_digest(CONFIG["generator"])
@@ -33,6 +36,8 @@ MODEL_PINS = ancient(str(Path(MODEL) / PINS)) if CONFIG["generator"]["hub"] else
 SCRIPTS = Path(workflow.basedir) / "scripts"
 STORE = shlex.quote(CONFIG["store"])
 SPLITS = ("train", "val")
+# The crossed design is made as the splits are, and looked at by classifiers alone.
+CROSSED_SPLITS = (CROSSED,) if CONFIG["crossed"]["exemplars"] else ()
 SHIFTS = sorted({row["shift"] for row in TABLES.backgrounds})
 BACKGROUNDS = [row["background"] for row in TABLES.backgrounds]
 TEMPLATE_SETS = sorted({row["templates"] for row in TABLES.backgrounds})
@@ -55,13 +60,14 @@ shell.prefix(
 
 
 wildcard_constraints:
-    split="train|val",
+    split="|".join((*SPLITS, *CROSSED_SPLITS)),
     shift="|".join(SHIFTS),
     background="|".join(sorted({*BACKGROUNDS, *TEMPLATE_SETS})),
     chunk=r"\d+",
     objective="|".join(OBJECTIVES),
     seed=r"\d+",
     classifier="|".join(row["name"] for row in TABLES.classifiers),
+    benchmark="|".join(BENCHMARKS) or "no benchmark",
 
 
 def code(script, *plugins):
@@ -84,6 +90,74 @@ def shards(stage, *splits, ending="digests.json"):
         for row in TABLES.backgrounds
         for chunk in CHUNKS
     ]
+
+
+def evaluation_datasets():
+    """The data sets that classifiers look at, by name: what the config makes, and the benchmarks that it names."""
+    left_out = {"cutouts", "templates"} if RELEASED else set()
+    left_out |= set() if CROSSED_SPLITS else {CROSSED, CROSSED_GUIDES}
+    return [name for name in OWN_DATASETS if name not in left_out] + list(BENCHMARKS)
+
+
+def evaluation_inputs(dataset):
+    """The inputs of a rule that looks at a data set: a benchmark's index, or digests of shards and the tars themselves."""
+    if dataset in BENCHMARKS:
+        return {"index": [f"results/benchmarks/{dataset}.parquet"]}
+    if dataset == "templates":
+        stems = [f"results/backgrounds/{name}" for name in TEMPLATE_SETS]
+    elif dataset == "cutouts":
+        stems = cutouts_shards()
+    else:
+        stage = "images" if dataset in ("images", CROSSED) else "guides"
+        split = CROSSED if dataset in (CROSSED, CROSSED_GUIDES) else "val"
+        stems = [path.removesuffix(".tar") for path in shards(stage, split, ending="tar")]
+    return {
+        "shards": [f"{stem}.digests.json" for stem in stems],
+        "shards_tars": ancient([f"{stem}.tar" for stem in stems]),
+    }
+
+
+def evaluation_paths():
+    """All that classifiers look at."""
+    return [path for name in evaluation_datasets() for paths in evaluation_inputs(name).values() for path in paths]
+
+
+def evaluation_arguments(wildcards, input):
+    """The arguments that name them."""
+    return f"--index {input.index}" if wildcards.dataset in BENCHMARKS else f"--shards {input.shards_tars}"
+
+
+def cutouts_shards():
+    """The shards of cut-outs on grey, without an ending: of each shift, since they have no background."""
+    return [f"results/cutouts/val/{shift}/{chunk}" for shift in SHIFTS for chunk in CHUNKS]
+
+
+def revisions_of(wildcards):
+    """The revisions of a shift's backgrounds, each of which has matched sets of its own."""
+    return sorted({int(row["revision"]) for row in TABLES.backgrounds if row["shift"] == wildcards.shift})
+
+
+def images_per_class(wildcards):
+    """How many images of each class a shard has; of the crossed design, what it multiplies."""
+    if wildcards.split == CROSSED:
+        return [CONFIG["crossed"][name] for name in ("exemplars", "placements", "noises")]
+    return CONFIG["images_per_cell"][wildcards.split]
+
+
+def benchmark_inputs(wildcards):
+    """What tells that a benchmark changed: its folder and the tables that list it, never all of its files."""
+    labels = BENCHMARKS[wildcards.benchmark].given["labels"]
+    return BENCHMARKS[wildcards.benchmark].watched() + ([labels] if labels else [])
+
+
+def benchmark_entry(wildcards):
+    """The benchmark's entry in the config, as JSON."""
+    return json.dumps(BENCHMARKS[wildcards.benchmark].own, sort_keys=True)
+
+
+def benchmark_code(wildcards):
+    """The digest of the code that indexes a benchmark: with its kind, and no other."""
+    return code("index_benchmark", f"d3s.benchmark_kinds.{BENCHMARKS[wildcards.benchmark].given['kind']}")
 
 
 def classes_of(chunk):
