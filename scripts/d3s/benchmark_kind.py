@@ -191,7 +191,7 @@ def _walk(folder: str, inside: str) -> Iterator[tuple[str, BadInput | None]]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, path)
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and os.path.isdir(entry.path):
             yield path, BadInput("link", "it is a link to a folder, and those are not followed; name the folder itself")
         elif os.path.splitext(entry.name)[1].lower() in PICTURES:
             yield path, None
