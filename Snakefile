@@ -39,6 +39,11 @@ if FOREGROUND_CHUNKS:
     include: "rules/foregrounds.smk"
 
 
+if BENCHMARKS:
+
+    include: "rules/benchmarks.smk"
+
+
 include: "rules/validation.smk"
 
 
@@ -64,6 +69,7 @@ localrules:
     images,
     validation,
     annotation,
+    subjects,
     classifiers,
     encoders,
     probes,
@@ -84,12 +90,12 @@ rule foregrounds:
 
 rule guides:
     input:
-        shards("guides", "train", "val"),
+        shards("guides", *SPLITS, *CROSSED_SPLITS),
 
 
 rule images:
     input:
-        shards("images", "train", "val"),
+        shards("images", *SPLITS, *CROSSED_SPLITS),
 
 
 rule validation:
@@ -102,6 +108,11 @@ rule validation:
 rule annotation:
     input:
         "results/annotation",
+
+
+rule subjects:
+    input:
+        evaluation_paths(),
 
 
 rule classifiers:

@@ -41,7 +41,7 @@ rule predict_classifier:
 rule score_classifiers:
     input:
         predictions=expand(
-            "results/predictions/{dataset}/{classifier}.parquet", dataset=datasets(), classifier=CLASSIFIERS
+            "results/predictions/{dataset}/{classifier}.parquet", dataset=("guides", "images"), classifier=CLASSIFIERS
         ),
         manifest="results/validation/manifest.parquet",
         classes=ancient(CONFIG["tables"]["classes"]),

@@ -9,12 +9,14 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from d3s.benchmark_kind import build_benchmark
 from d3s.classifier_table import PREDICTIONS, WEIGHTS, entry_digest, pick
 from d3s.codedigest import code_digest, recall, remember
 from d3s.config import check_config, find_annotations, load_tables
 from d3s.errors import D3SError
 from d3s.models import PINS, planned_digest
 from d3s.source import build_source
+from d3s.subject_names import CROSSED, CROSSED_GUIDES, OWN_DATASETS
 from d3s.tables import FETCHED_KINDS, slice_digest
 
 try:
@@ -22,6 +24,7 @@ try:
     TABLES = load_tables(CONFIG)
     SOURCE = build_source(CONFIG["foregrounds"]["source"], TABLES.exemplars)
     ANNOTATIONS = [str(path) for path in find_annotations(CONFIG)]
+    BENCHMARKS = {given["name"]: build_benchmark(given) for given in CONFIG["benchmarks"]}
     RELEASED = CONFIG["released"]["folder"]
     MODEL = CONFIG["generator"]["model"]
     MODEL_DIGEST = "" if RELEASED else planned_digest(CONFIG["generator"])
@@ -34,6 +37,8 @@ MODEL_PINS = ancient(str(Path(MODEL) / PINS)) if CONFIG["generator"]["hub"] else
 SCRIPTS = Path(workflow.basedir) / "scripts"
 STORE = shlex.quote(CONFIG["store"])
 SPLITS = ("train", "val")
+# The crossed design is made as the splits are, and looked at by classifiers alone.
+CROSSED_SPLITS = (CROSSED,) if CONFIG["crossed"]["exemplars"] else ()
 SHIFTS = sorted({row["shift"] for row in TABLES.backgrounds})
 BACKGROUNDS = [row["background"] for row in TABLES.backgrounds]
 TEMPLATE_SETS = sorted({row["templates"] for row in TABLES.backgrounds})
@@ -58,7 +63,7 @@ shell.prefix(
 
 
 wildcard_constraints:
-    split="train|val",
+    split="|".join((*SPLITS, *CROSSED_SPLITS)),
     shift="|".join(SHIFTS),
     background="|".join(sorted({*BACKGROUNDS, *TEMPLATE_SETS})),
     chunk=r"\d+",
@@ -66,6 +71,7 @@ wildcard_constraints:
     seed=r"\d+",
     classifier="|".join(CLASSIFIERS),
     dataset=r"[A-Za-z0-9][\w.-]*",
+    benchmark="|".join(BENCHMARKS) or "no benchmark",
 
 
 PARSES = Path(".snakemake/d3s_parses.json")
@@ -89,6 +95,79 @@ def shards(stage, *splits, ending="digests.json"):
         for row in TABLES.backgrounds
         for chunk in CHUNKS
     ]
+
+
+def evaluation_datasets():
+    """The data sets that classifiers look at, by name: what the config makes, and the benchmarks that it names."""
+    left_out = {"cutouts", "templates"} if RELEASED else set()
+    left_out |= set() if CROSSED_SPLITS else {CROSSED, CROSSED_GUIDES}
+    return [name for name in OWN_DATASETS if name not in left_out] + list(BENCHMARKS)
+
+
+def evaluation_inputs(dataset):
+    """What a job needs that looks at a data set: a benchmark's index, or digests of shards and the tars themselves."""
+    if dataset in BENCHMARKS:
+        return {"index": [f"results/benchmarks/{dataset}.parquet"]}
+    if dataset == "templates":
+        stems = [f"results/backgrounds/{name}" for name in TEMPLATE_SETS]
+    elif dataset == "cutouts":
+        stems = cutouts_shards()
+    else:
+        stage = "images" if dataset in ("images", CROSSED) else "guides"
+        split = CROSSED if dataset in (CROSSED, CROSSED_GUIDES) else "val"
+        stems = [path.removesuffix(".tar") for path in shards(stage, split, ending="tar")]
+    return {
+        "shards": [f"{stem}.digests.json" for stem in stems],
+        "shards_tars": ancient([f"{stem}.tar" for stem in stems]),
+    }
+
+
+def dataset_inputs(wildcards):
+    """The same, of the wildcard's data set."""
+    return evaluation_inputs(wildcards.dataset)
+
+
+def evaluation_paths():
+    """All that classifiers look at."""
+    return [path for name in evaluation_datasets() for paths in evaluation_inputs(name).values() for path in paths]
+
+
+def dataset_arguments(wildcards, input):
+    """The arguments that name them."""
+    return f"--index {input.index}" if wildcards.dataset in BENCHMARKS else f"--shards {input.shards_tars}"
+
+
+def cutouts_shards():
+    """The shards of cut-outs on grey, without an ending: of each shift, since they have no background."""
+    return [f"results/cutouts/val/{shift}/{chunk}" for shift in SHIFTS for chunk in CHUNKS]
+
+
+def revisions_of(wildcards):
+    """The revisions of a shift's backgrounds, each of which has matched sets of its own."""
+    return sorted({int(row["revision"]) for row in TABLES.backgrounds if row["shift"] == wildcards.shift})
+
+
+def images_per_class(wildcards):
+    """How many images of each class a shard has; of the crossed design, what it multiplies."""
+    if wildcards.split == CROSSED:
+        return [CONFIG["crossed"][name] for name in ("exemplars", "placements", "noises")]
+    return CONFIG["images_per_cell"][wildcards.split]
+
+
+def benchmark_inputs(wildcards):
+    """What tells that a benchmark changed: its folder and the tables that list it, never all of its files."""
+    labels = BENCHMARKS[wildcards.benchmark].given["labels"]
+    return BENCHMARKS[wildcards.benchmark].watched() + ([labels] if labels else [])
+
+
+def benchmark_entry(wildcards):
+    """The benchmark's entry in the config, as JSON."""
+    return json.dumps(BENCHMARKS[wildcards.benchmark].own, sort_keys=True)
+
+
+def benchmark_code(wildcards):
+    """The digest of the code that indexes a benchmark: with its kind, and no other."""
+    return code("index_benchmark", f"d3s.benchmark_kinds.{BENCHMARKS[wildcards.benchmark].given['kind']}")
 
 
 def classes_of(chunk):
@@ -146,32 +225,9 @@ def classifier_outputs(wildcards):
 
 
 def local_weights(wildcards):
-    """A classifier's own file of weights, if it has one and the file is there; a missing one is left to the script."""
+    """A classifier's file of weights, if it has one that is there or fetched; a missing one is left to the script."""
     weights = pick(TABLES.classifiers, wildcards.classifier)["weights"]
-    return [weights["file"]] if set(weights) <= {"file", "sha256"} and Path(weights["file"]).exists() else []
-
-
-def datasets():
-    """The data sets of the evaluation, by name: the stage whose val shards they are, or the index of their files."""
-    return {"images": {"stage": "images"}, "guides": {"stage": "guides"}}
-
-
-def dataset_inputs(wildcards):
-    """What a job needs that looks at a data set: small files that carry the news, and the pictures themselves."""
-    source = datasets()[wildcards.dataset]
-    if "index" in source:
-        return {"index": source["index"]}
-    return {
-        "digests": shards(source["stage"], "val"),
-        "tars": ancient(shards(source["stage"], "val", ending="tar")),
-    }
-
-
-def dataset_arguments(wildcards, input):
-    """The arguments that name them."""
-    if "index" in datasets()[wildcards.dataset]:
-        return f"--index {shlex.quote(str(input.index))}"
-    return f"--shards {input.tars}"
+    return fetched([weights["file"]]) if set(weights) <= {"file", "sha256"} else []
 
 
 def fetched(paths):

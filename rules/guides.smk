@@ -37,7 +37,7 @@ rule compose_guides:
         phrase=background_cell("phrase"),
         revision=background_cell("revision"),
         templates=background_cell("templates"),
-        per_class=lambda wildcards: CONFIG["images_per_cell"][wildcards.split],
+        per_class=images_per_class,
         seed=CONFIG["seed"],
         size=CONFIG["guides"]["size"],
         scale=CONFIG["guides"]["scale"],
@@ -65,3 +65,47 @@ rule compose_guides:
         " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"
         " --prompts {params.prompts:q} --negative-prompt={params.negative:q} --model {params.model:q}"
         " {params.inspection} --masks {params.masks} --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"
+
+
+# Cut-outs: what the guides of the matched sets show, placed as there, on plain grey: a reference for classifiers.
+rule compose_cutouts:
+    input:
+        foregrounds="results/foregrounds/{chunk}.digests.json",
+        foregrounds_tar=ancient("results/foregrounds/{chunk}.tar"),
+        classes=ancient(CONFIG["tables"]["classes"]),
+    output:
+        tar="results/cutouts/{split}/{shift}/{chunk}.tar",
+        manifest="results/cutouts/{split}/{shift}/{chunk}.parquet",
+        digests="results/cutouts/{split}/{shift}/{chunk}.digests.json",
+    log:
+        "logs/compose_cutouts/{split}/{shift}/{chunk}.log",
+    benchmark:
+        "benchmarks/compose_cutouts/{split}/{shift}/{chunk}.tsv"
+    conda:
+        "../envs/data.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("compose_cutouts"),
+        classes=class_ids,
+        rows=lambda wildcards: slice_digest(classes_of(wildcards.chunk), ("class_id", "name")),
+        revisions=revisions_of,
+        per_class=images_per_class,
+        seed=CONFIG["seed"],
+        size=CONFIG["guides"]["size"],
+        scale=CONFIG["guides"]["scale"],
+        flip="yes" if CONFIG["guides"]["flip"] else "no",
+        x=CONFIG["guides"]["x"],
+        y=CONFIG["guides"]["y"],
+        on_bad_input=CONFIG["on_bad_input"],
+    shell:
+        'python "$SCRIPTS"/compose_cutouts.py --foregrounds {input.foregrounds_tar}'
+        " --classes-table {input.classes:q} --classes {params.classes} --rows-digest {params.rows}"
+        " --split {wildcards.split} --shift {wildcards.shift} --revisions {params.revisions}"
+        " --count {params.per_class} --seed {params.seed}"
+        " --size {params.size} --scale {params.scale} --flip {params.flip} --x {params.x} --y {params.y}"
+        " --on-bad-input {params.on_bad_input} --output {output.tar} --log {log}"

@@ -55,6 +55,7 @@ def collect(config: dict, results: Path, dry_run: bool) -> Iterator[tuple[str, i
     store = Path(config["store"])
     yield from ImageStore(store).collect(set(rows["recipe"]), dry_run)
     scored = {*rows["image_digest"], *rows["guide_digest"], *template_digests(config, results)}
+    scored |= other_digests(config, results)
     yield from array_store.collect(store, scored, dry_run)
     encoders = [
         results / "encoders" / objective / str(seed) / "encoder.json"
@@ -96,6 +97,14 @@ def template_digests(config: dict, results: Path) -> set[str]:
     names = [row["background"] for row in load_tables(config).backgrounds]
     made = [path for name in names if (path := results / "backgrounds" / f"{name}.parquet").exists()]
     return {digest for path in made for digest in pd.read_parquet(path, columns=["digest"])["digest"]}
+
+
+def other_digests(config: dict, results: Path) -> set[str]:
+    """The digests of cut-outs on grey, and of the pictures of the benchmarks that the config names."""
+    made = [(path, "guide_digest") for path in sorted((results / "cutouts").glob("*/*/*.parquet"))]
+    named = [results / "benchmarks" / f"{benchmark['name']}.parquet" for benchmark in config["benchmarks"]]
+    made += [(path, "digest") for path in named if path.exists()]
+    return {digest for path, column in made for digest in pd.read_parquet(path, columns=[column])[column]}
 
 
 def _shard(path: Path) -> str:

@@ -8,11 +8,13 @@ import pandas as pd
 
 from d3s import cli
 from d3s.composition import PlacementRanges
+from d3s.crossed import Crossed
 from d3s.errors import D3SError
 from d3s.flagging import TARGET_OBJECT, refuse_flagged
-from d3s.guides import Material, PromptSettings, ShardPlan, compose_shard
+from d3s.guides import Material, PromptSettings, ShardPlan, choose_by_index, compose_shard
 from d3s.prompts import check_template, load_token_counter
 from d3s.shards import TarReader, write_shard
+from d3s.subject_names import CROSSED
 from d3s.tables import check_slice, read_table
 
 log = logging.getLogger("d3s")
@@ -25,13 +27,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--classes-table", type=Path, required=True)
     parser.add_argument("--classes", type=int, nargs="+", required=True, help="class ids of the chunk")
     parser.add_argument("--rows-digest", help="digest of the class rows that this run was planned with")
-    parser.add_argument("--split", choices=("train", "val"), required=True)
+    parser.add_argument("--split", choices=("train", "val", CROSSED), required=True)
     parser.add_argument("--shift", required=True)
     parser.add_argument("--background", required=True)
     parser.add_argument("--phrase", default="", help="the background's words in the prompt")
     parser.add_argument("--templates", required=True, help="the name of the set of templates")
     parser.add_argument("--revision", type=int, required=True, help="the background's revision")
-    parser.add_argument("--count", type=int, required=True, help="images per class")
+    parser.add_argument(
+        "--count",
+        type=int,
+        nargs="+",
+        required=True,
+        help="images per class; of the crossed design exemplars, placements and noises",
+    )
     parser.add_argument("--seed", type=int, required=True, help="root seed")
     parser.add_argument("--size", type=int, required=True, help="side in pixels")
     parser.add_argument("--scale", type=float, nargs=2, required=True, help="range of the exemplar's longer side")
@@ -52,6 +60,15 @@ def parse() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
+    """Plan, paste, write the shard.
+
+    Raises:
+        D3SError: --count is not the split's, or guides can't be made: none at all, or some with --on-bad-input fail.
+    """
+    numbers = 3 if args.split == CROSSED else 1
+    if len(args.count) != numbers:
+        raise D3SError(f"--count has {len(args.count)} numbers", f"for the split {args.split} give {numbers}")
+    design = Crossed(*args.count) if args.split == CROSSED else None
     classes = [row for row in read_table(args.classes_table, "classes") if int(row["class_id"]) in args.classes]
     check_slice(classes, ("class_id", "name", "label", "definition"), args.rows_digest, args.classes_table)
     for wording in args.prompts:
@@ -64,7 +81,7 @@ def main(args: argparse.Namespace) -> None:
         args.phrase,
         args.templates,
         args.revision,
-        args.count,
+        design.count if design else args.count[0],
         args.seed,
     )
     templates = pd.read_parquet(args.backgrounds.with_suffix(".parquet"))
@@ -88,6 +105,7 @@ def main(args: argparse.Namespace) -> None:
             PromptSettings(tuple(args.prompts), args.negative_prompt, count, limit),
             args.size,
             args.masks == "yes",
+            design or choose_by_index,
         )
     manifest["shard"] = str(args.output)
     bad = manifest[manifest["status"] != "ok"]

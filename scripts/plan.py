@@ -22,11 +22,12 @@ from d3s import cli
 from d3s.composition import PlacementRanges
 from d3s.config import Tables, load_tables, read_config
 from d3s.costs import denoiser_calls, fastest_speeds, gpu_hours, known_denoiser
+from d3s.crossed import Crossed
 from d3s.errors import D3SError
 from d3s.exemplars import ExemplarSettings, prepare_exemplars
 from d3s.flagging import refuse_flagged
 from d3s.generation import recipe_settings
-from d3s.guides import Material, PromptSettings, ShardPlan, paste_guides, plan_shard
+from d3s.guides import Material, PromptSettings, ShardPlan, choose_by_index, paste_guides, plan_shard
 from d3s.imageio import image_digest
 from d3s.masking import choose_masking
 from d3s.models import model_digest
@@ -35,6 +36,7 @@ from d3s.prompts import load_token_counter
 from d3s.shards import TarReader, write_shard, write_table
 from d3s.source import build_source
 from d3s.store import ImageStore
+from d3s.subject_names import CROSSED
 from d3s.template_source import TemplateSettings
 from d3s.templates import prepare_templates
 
@@ -99,11 +101,13 @@ class Shards:
         guides, family = self.config["guides"], self.config["prompts"][background["shift"]]
         self._counter = self._counter or load_token_counter(self.config["generator"]["model"])
         prompts = PromptSettings(tuple(family["templates"]), family["negative"], *self._counter)
-        plan = ShardPlan.of(background, split, self.config["images_per_cell"][split], self.config["seed"])
+        design = Crossed.of(self.config) if split == CROSSED else None
+        count = design.count if design else self.config["images_per_cell"][split]
+        plan = ShardPlan.of(background, split, count, self.config["seed"])
         ranges = PlacementRanges(tuple(guides["scale"]), guides["flip"], tuple(guides["x"]), tuple(guides["y"]))
         exemplars, templates = self._exemplars(chunk), self._templates(background["templates"])
         tables = pd.read_parquet(exemplars.with_suffix(".parquet")), self._usable(templates, background["templates"])
-        table = plan_shard(plan, self.chunks[chunk], *tables, ranges, prompts)
+        table = plan_shard(plan, self.chunks[chunk], *tables, ranges, prompts, design or choose_by_index)
         return table.assign(size=guides["size"])
 
     def _usable(self, templates: Path, background: str) -> pd.DataFrame:

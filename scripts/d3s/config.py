@@ -1,6 +1,7 @@
 """The config: checked by a closed schema and against its tables before any job starts."""
 
 import difflib
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from d3s.benchmark_kind import build_benchmark, check_benchmarks
 from d3s.classifier_table import Entry, read_classifiers
 from d3s.errors import D3SError
+from d3s.label_maps import read_label_map
 from d3s.prompts import check_families
 from d3s.released import check_tables
 from d3s.schema_errors import explain
@@ -43,6 +46,9 @@ def with_defaults(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[s
         rule = rules.get(name, others)
         if isinstance(value, dict) and isinstance(rule, dict):
             filled[name] = with_defaults(value, _resolved(rule))
+        elif isinstance(value, list) and isinstance(rule, dict) and isinstance(rule.get("items"), dict):
+            of_each = _resolved(rule["items"])
+            filled[name] = [with_defaults(one, of_each) if isinstance(one, dict) else one for one in value]
     return filled
 
 
@@ -72,14 +78,8 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
     for low, high in (config["guides"][name] for name in ("scale", "x", "y")):
         if low > high:
             raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
-    largest = config["classes_per_chunk"] * max(config["images_per_cell"].values())
-    if largest > MOST_PER_SHARD and not config["released"]["folder"]:
-        fitting = max(1, MOST_PER_SHARD // max(config["images_per_cell"].values()))
-        raise D3SError(
-            f"classes_per_chunk: {config['classes_per_chunk']} gives shards of {largest} images, and {MOST_PER_SHARD} "
-            "are the most: a longer job is too much to lose",
-            f"set it to {fitting} or less; that makes no image again",
-        )
+    _check_sizes(config)
+    check_benchmarks(config["benchmarks"])
     if config["backgrounds"]["size"] < config["guides"]["size"]:
         raise D3SError(
             "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"
@@ -98,6 +98,26 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    """No shard may hold too many images, of any split."""
+    crossed = config["crossed"]
+    own, design = max(config["images_per_cell"].values()), math.prod(crossed.values())
+    largest = config["classes_per_chunk"] * max(own, design)
+    if largest <= MOST_PER_SHARD or config["released"]["folder"]:
+        return
+    if design > MOST_PER_SHARD:
+        raise D3SError(
+            f"crossed: {' x '.join(map(str, crossed.values()))} are {design} images of each class on each background, "
+            f"and a shard holds {MOST_PER_SHARD} at most",
+            "lower exemplars:, placements: or noises:",
+        )
+    raise D3SError(
+        f"classes_per_chunk: {config['classes_per_chunk']} gives shards of {largest} images, and {MOST_PER_SHARD} "
+        "are the most: a longer job is too much to lose",
+        f"set it to {max(1, MOST_PER_SHARD // max(own, design))} or less; that makes no image again",
+    )
+
+
 def _check_origin(config: Mapping[str, Any]) -> None:
     """Images are generated or imported: what generating takes is needed unless a released data set is named."""
     released = config["released"]["folder"]
@@ -108,6 +128,11 @@ def _check_origin(config: Mapping[str, Any]) -> None:
         raise D3SError(
             "the config has both released: folder: and generator: model:",
             "remove one of them: images are either imported or generated",
+        )
+    if released and config["crossed"]["exemplars"]:
+        raise D3SError(
+            "crossed: a crossed design is generated, and the images of this config are imported (released: folder:)",
+            "remove crossed: from the config",
         )
 
 
@@ -208,7 +233,18 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
         where = paths["sources"] or "tables: sources:, which the config has not"
         _check_links([named], "source", tables.sources, "config, foregrounds: source: licence_source", where)
     build_source(chosen, tables.exemplars).check(tables.classes)
+    _check_usual_backgrounds(tables, paths)
+    for benchmark in config["benchmarks"]:
+        build_benchmark(benchmark).check(read_label_map(benchmark["labels"]) if benchmark["labels"] else None)
     return tables
+
+
+def _check_usual_backgrounds(tables: Tables, paths: Mapping[str, str]) -> None:
+    """The backgrounds in which classes are usually photographed are among the data set's own."""
+    for row in tables.classes:
+        named = [{"usual_backgrounds": name} for name in row["usual_backgrounds"].split()]
+        known = [{"usual_backgrounds": other["background"]} for other in tables.backgrounds]
+        _check_links(named, "usual_backgrounds", known, f"{paths['classes']}, {row['name']}", paths["backgrounds"])
 
 
 def _check_templates(tables: Tables, paths: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """The samples of a shard and their guides: every choice from the sample's identity, one row for each planned image."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from d3s.identity import seed as hashed_seed
 from d3s.imageio import decode_png, encode_png, image_digest
 from d3s.prompts import write_prompt
 from d3s.shards import TarReader
+from d3s.subject_names import CROSSED
 from d3s.tables import Row
 
 MOST_HELD = 512
@@ -36,6 +37,11 @@ class ShardPlan:
     revision: int
     count: int
     seed: int
+
+    @property
+    def material_split(self) -> str:
+        """The split that its exemplars and templates belong to."""
+        return "val" if self.split == CROSSED else self.split
 
     @classmethod
     def of(cls, background: Row, split: str, count: int, seed: int) -> "ShardPlan":
@@ -72,9 +78,55 @@ class Material:
     template_tar: TarReader
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What one sample is: its names, its exemplar, and the identities that the rest of its choices are hashed from.
+
+    Attributes:
+        sample, matched_set, index: cells of its row; none of them may depend on what else there is.
+        exemplar: its name; empty if there is none.
+        fault: the reason, where there is none.
+        placement: of the placement, and with the background of the template.
+        noise: of the noise seed.
+        wording: of the way that the prompt is worded.
+        columns: further cells of its row.
+    """
+
+    sample: str
+    matched_set: str
+    index: int
+    exemplar: str
+    fault: str
+    placement: tuple[object, ...]
+    noise: tuple[object, ...]
+    wording: tuple[object, ...]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+Chooser = Callable[[ShardPlan, Row, Mapping[str, Mapping[str, Any]]], Iterable[Choice]]
+"""Gives the samples of a class, from its row and its usable exemplars by name."""
+
+
 def sample_name(plan: ShardPlan, class_id: int, index: int) -> str:
     """The name of a sample, unique in the data set and stable when anything else is added to it."""
     return f"{plan.split}-{plan.shift}-{plan.background}-{class_id:05d}-{index:05d}"
+
+
+def choose_by_index(plan: ShardPlan, row: Row, exemplars: Mapping[str, Mapping[str, Any]]) -> Iterator[Choice]:
+    """The samples of train and val: ``plan.count`` of each class, every choice from (class, split, index, revision)."""
+    class_id = int(row["class_id"])
+    for index in range(plan.count):
+        identity = (class_id, plan.split, index, plan.revision)
+        yield Choice(
+            sample=sample_name(plan, class_id, index),
+            matched_set=f"{plan.split}-{plan.shift}-{class_id:05d}-{index:05d}-r{plan.revision}",
+            index=index,
+            exemplar=choose(list(exemplars), plan.seed, "exemplar", *identity) if exemplars else "",
+            fault=f"class {row['name']} has no usable exemplar in {plan.split}",
+            placement=identity,
+            noise=identity,
+            wording=identity,
+        )
 
 
 def plan_shard(
@@ -84,6 +136,7 @@ def plan_shard(
     templates: pd.DataFrame,
     ranges: PlacementRanges,
     prompts: PromptSettings,
+    choices: Chooser = choose_by_index,
 ) -> pd.DataFrame:
     """Choose exemplar, template, placement, prompt and noise seed for every sample; no pixel is touched.
 
@@ -93,29 +146,29 @@ def plan_shard(
 
     Args:
         exemplars, templates: manifests of the chunk's exemplars and the background's templates.
+        choices: what the samples of a class are; ``d3s.crossed`` has others than those of train and val.
 
     Returns:
         One row per planned sample, usable or not, still without ``guide_digest`` and ``member``.
     """
-    exemplars = exemplars[(exemplars["status"] == "ok") & (exemplars["split"] == plan.split)]
-    templates = templates[(templates["status"] == "ok") & (templates["split"] == plan.split)]
+    exemplars = exemplars[(exemplars["status"] == "ok") & (exemplars["split"] == plan.material_split)]
+    templates = templates[(templates["status"] == "ok") & (templates["split"] == plan.material_split)]
     by_class = {int(class_id): _by_name(rows, "exemplar") for class_id, rows in exemplars.groupby("class_id")}
     places = _by_name(templates, "template")
     records = []
     for row in classes:
-        class_id = int(row["class_id"])
-        own = by_class.get(class_id, {})
-        for index in range(plan.count):
-            identity = (class_id, plan.split, index, plan.revision)
+        own = by_class.get(int(row["class_id"]), {})
+        for choice in choices(plan, row, own):
             record = {
-                "sample": sample_name(plan, class_id, index),
+                "sample": choice.sample,
                 "split": plan.split,
                 "shift": plan.shift,
-                "class_id": class_id,
+                "class_id": int(row["class_id"]),
                 "class_name": row["name"],
                 "background": plan.background,
-                "index": index,
-                "matched_set": f"{plan.split}-{plan.shift}-{class_id:05d}-{index:05d}-r{plan.revision}",
+                "index": choice.index,
+                **choice.columns,
+                "matched_set": choice.matched_set,
                 "exemplar": "",
                 "exemplar_digest": "",
                 "split_group": "",
@@ -126,8 +179,8 @@ def plan_shard(
                 "negative_prompt": prompts.negative,
                 "prompt_tokens": 0,
                 "prompt_trimmed": False,
-                "seed": hashed_seed(plan.seed, "noise", *identity),
-                **draw_placement(ranges, plan.seed, *identity).as_dict(),
+                "seed": hashed_seed(plan.seed, "noise", *choice.noise),
+                **draw_placement(ranges, plan.seed, *choice.placement).as_dict(),
                 "revision": plan.revision,
                 "guide_digest": "",
                 "mask_digest": "",
@@ -137,20 +190,20 @@ def plan_shard(
             }
             records.append(record)
             try:
-                if not own:
-                    raise BadInput("no_exemplar", f"class {row['name']} has no usable exemplar in {plan.split}")
+                if not choice.exemplar:
+                    raise BadInput("no_exemplar", choice.fault)
                 if not places:
-                    reason = f"background {plan.background} has no usable template in {plan.split}"
+                    reason = f"background {plan.background} has no usable template in {plan.material_split}"
                     raise BadInput("no_template", reason)
-                wording = choose(prompts.templates, plan.seed, "prompt", *identity)
+                wording = choose(prompts.templates, plan.seed, "prompt", *choice.wording)
                 prompt = write_prompt(
                     wording, row["label"], row["definition"], plan.phrase, prompts.count, prompts.limit
                 )
             except BadInput as error:
                 record |= {"status": error.status, "reason": error.reason}
                 continue
-            exemplar = own[choose(list(own), plan.seed, "exemplar", *identity)]
-            template = places[choose(list(places), plan.seed, "template", plan.templates, *identity)]
+            exemplar = own[choice.exemplar]
+            template = places[choose(list(places), plan.seed, "template", plan.templates, *choice.placement)]
             record |= {
                 "exemplar": exemplar["exemplar"],
                 "exemplar_digest": exemplar["digest"],
@@ -177,16 +230,18 @@ def compose_shard(
     prompts: PromptSettings,
     size: int,
     masks: bool = False,
+    choices: Chooser = choose_by_index,
 ) -> tuple[pd.DataFrame, list[tuple[str, bytes]]]:
     """Plan a shard and paste its guides.
 
     Args:
         masks: whether each guide comes with the mask of its exemplar, which inpainting needs.
+        choices: as ``plan_shard`` has them.
 
     Returns:
         One row per planned sample, usable or not, and the guides (and masks) as members of the shard.
     """
-    table = plan_shard(plan, classes, material.exemplars, material.templates, ranges, prompts)
+    table = plan_shard(plan, classes, material.exemplars, material.templates, ranges, prompts, choices)
     members = []
     for position, guide, mask in paste_guides(table, material, size, f"{plan.split}/{plan.background}", masks):
         sample = table.at[position, "sample"]

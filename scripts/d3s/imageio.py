@@ -28,6 +28,29 @@ def read_image(source: str | Path | IO[bytes], max_pixels: int = MAX_PIXELS, upr
     Raises:
         BadInput: ``missing``, ``not_an_image``, ``too_large`` or ``truncated``.
     """
+    name, image = _open(source, max_pixels)
+    with image:
+        try:
+            image.load()
+            turned = ImageOps.exif_transpose(image) if upright else image
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise BadInput("truncated", f"{name} is cut short or damaged ({error})") from None
+        return _to_8_bit_colour(turned)
+
+
+def read_size(source: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Width and height of a picture as it is stored, from its header; no pixel is decoded.
+
+    Raises:
+        BadInput: ``missing``, ``not_an_image`` or ``too_large``.
+    """
+    _, image = _open(source, max_pixels)
+    with image:
+        return image.size
+
+
+def _open(source: str | Path | IO[bytes], max_pixels: int) -> tuple[str, Image.Image]:
+    """What to call a picture, and the picture with its header read."""
     name = Path(source).name if isinstance(source, str | Path) else "the picture"
     try:
         # A picture over Pillow's own limit only warns; ours is checked below, before any pixel is decoded.
@@ -40,15 +63,11 @@ def read_image(source: str | Path | IO[bytes], max_pixels: int = MAX_PIXELS, upr
         raise BadInput("too_large", f"{name} holds far more than the {max_pixels:,} pixels allowed") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise BadInput("not_an_image", f"{name} can't be read as a picture ({error})") from None
-    with image:
-        if image.width * image.height > max_pixels:
-            raise BadInput("too_large", f"{name} is {image.width} x {image.height}; the limit is {max_pixels:,} pixels")
-        try:
-            image.load()
-            turned = ImageOps.exif_transpose(image) if upright else image
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise BadInput("truncated", f"{name} is cut short or damaged ({error})") from None
-        return _to_8_bit_colour(turned)
+    if image.width * image.height > max_pixels:
+        size = f"{image.width} x {image.height}"
+        image.close()
+        raise BadInput("too_large", f"{name} is {size}; the limit is {max_pixels:,} pixels")
+    return name, image
 
 
 def _to_8_bit_colour(image: Image.Image) -> Image.Image:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from d3s.config import Tables
 from d3s.generation import plan_recipes
+from d3s.subject_names import CROSSED
 
 SIGNATURE = ["shift", "exemplar_digest", "template_digest", "scale", "flip", "x", "y", "size"]
 """What the pixels of a guide depend on."""
@@ -60,7 +61,7 @@ def shard_grid(config: Mapping[str, Any], tables: Tables) -> list[tuple[str, str
     chunks = sorted({int(row["class_id"]) // config["classes_per_chunk"] for row in tables.classes})
     return [
         (split, row["shift"], row["background"], chunk)
-        for split in ("train", "val")
+        for split in ("train", "val", *((CROSSED,) if config["crossed"]["exemplars"] else ()))
         for row in tables.backgrounds
         for chunk in chunks
     ]

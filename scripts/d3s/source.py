@@ -5,7 +5,6 @@ it each time it is parsed, so that nothing here and at the top of a source's mod
 library: what opens pictures is imported where it is called.
 """
 
-import difflib
 import importlib
 import os
 import pkgutil
@@ -19,14 +18,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import d3s.sources
 from d3s.errors import BadInput, D3SError
+from d3s.folders import PICTURES
 from d3s.identity import digest
 from d3s.tables import Row, slice_digest
 
 if TYPE_CHECKING:
     from PIL import Image
 
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Endings, in small letters, of the files that are taken for pictures; others in their folders are passed over."""
 LONGEST_NAME = 80
 """Characters of an exemplar's name, which becomes the name of a member of a tar."""
 
@@ -230,20 +228,3 @@ def unique_stems(files: Iterable[Path]) -> dict[Path, str]:
     files = list(files)
     stems = Counter(file.stem for file in files)
     return {file: file.stem if stems[file.stem] == 1 else file.name for file in files}
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """A question after the name that was meant, to end a sentence with; empty if none is near."""
-    near = difflib.get_close_matches(name, sorted(known), n=1) or [
-        other for other in sorted(known) if other.lower() == name.lower()
-    ]
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def subfolders(folder: Path) -> list[str]:
-    """The names of the folders in a folder, sorted; none if it can't be read."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir())
-    except OSError:
-        return []

@@ -18,6 +18,7 @@ Row = dict[str, str]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What may name a thing: it becomes part of file names, so no blanks, no slashes, no leading dot."""
+NAMES = re.compile(rf"{NAME.pattern}( {NAME.pattern})*")
 INTEGER = re.compile(r"\d+")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 POSITIVE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?")
@@ -59,9 +60,10 @@ SCHEMAS = {
             "definition": ANY,
             "imagenet_indices": INDICES,
             "synset": SYNSET,
+            "usual_backgrounds": NAMES,
         },
         key=("class_id",),
-        optional=frozenset({"definition", "imagenet_indices", "synset"}),
+        optional=frozenset({"definition", "imagenet_indices", "synset", "usual_backgrounds"}),
     ),
     "exemplars": Schema(
         {
@@ -110,6 +112,17 @@ SCHEMAS = {
         },
         key=("source",),
         choices={"kind": (*FETCHED_KINDS, "local")},
+    ),
+    "labels": Schema(
+        {"label": TEXT, "name": TEXT, "imagenet_indices": INDICES},
+        key=("label",),
+        optional=frozenset({"name", "imagenet_indices"}),
+        defaults={"name": "{label}"},
+    ),
+    "pictures": Schema(
+        {"file": TEXT, "label": TEXT, "background": ANY, "variant": ANY, "matched_set": ANY, "split": ANY},
+        key=("file", "label"),
+        optional=frozenset({"background", "variant", "matched_set", "split"}),
     ),
     "assets": Schema({"source": NAME, "member": TEXT, "sha256": SHA256, "file": TEXT}, key=("file",)),
 }

@@ -108,6 +108,45 @@ def test_shards_of_too_many_images_are_refused_with_the_number_that_fits() -> No
     assert "set it to 68 or less" in caught.value.remedy
 
 
+def test_the_crossed_design_counts_for_the_size_of_shards() -> None:
+    given = demo() | {"crossed": {"exemplars": 10, "placements": 10, "noises": 5}}
+    with pytest.raises(D3SError, match="shards of 4000 images") as caught:
+        check_config(given)
+    assert "set it to 6 or less" in caught.value.remedy
+    with pytest.raises(D3SError, match="100 x 10 x 5 are 5000 images of each class"):
+        check_config(given | {"crossed": {"exemplars": 100, "placements": 10, "noises": 5}})
+    with pytest.raises(D3SError, match="did you mean 'placements'"):
+        check_config(given | {"crossed": {"exemplars": 1, "placement": 10}})
+
+
+def test_there_is_no_crossed_design_by_default_nor_of_imported_images(tmp_path: Path) -> None:
+    assert check_config(demo())["crossed"]["exemplars"] == 0
+    config = yaml.safe_load(make_released_project(tmp_path).read_text())
+    with pytest.raises(D3SError, match="a crossed design is generated"):
+        check_config(config | {"crossed": {"exemplars": 2}})
+
+
+def test_usual_backgrounds_are_the_data_sets_own(project: dict[str, Any], tmp_path: Path) -> None:
+    config = check_config(project)
+    table = tmp_path / "classes.csv"
+    rows = Path(config["tables"]["classes"]).read_text().splitlines()
+
+    def usual(*cells: str) -> dict[str, Any]:
+        lines = [f"{row},{cell}" for row, cell in zip(rows, ("usual_backgrounds", *cells), strict=True)]
+        table.write_text("\n".join(lines))
+        return config | {"tables": config["tables"] | {"classes": str(table)}}
+
+    assert load_tables(usual("grass sand", "")).classes[0]["usual_backgrounds"] == "grass sand"
+    with pytest.raises(D3SError, match=r"(?s)classes.csv, box: usual_backgrounds 'gras' is not in .*did you mean 'grass'"):
+        load_tables(usual("grass", "sand gras"))
+    with pytest.raises(D3SError, match="line 2: usual_backgrounds is 'grass,sand'"):
+        load_tables(usual('"grass,sand"', ""))
+
+
+def test_the_demos_classes_have_usual_backgrounds() -> None:
+    assert all(row["usual_backgrounds"] for row in load_tables(check_config(demo())).classes)
+
+
 @pytest.mark.parametrize(("text", "problem"), [(None, "can't be read"), ("a: [1", "not valid YAML")])
 def test_a_config_that_is_no_config_is_a_clear_error(tmp_path: Path, text: str | None, problem: str) -> None:
     path = tmp_path / "config.yaml"

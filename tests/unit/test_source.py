@@ -10,7 +10,8 @@ import pytest
 from conftest import ROOT
 from d3s.config import load_schema, with_defaults
 from d3s.errors import BadInput, D3SError
-from d3s.source import build_source, check_settings, exemplar_name, list_pictures, suggest
+from d3s.folders import suggest
+from d3s.source import build_source, check_settings, exemplar_name, list_pictures
 from pictures import source_settings
 
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from d3s.errors import BadInput, D3SError
-from d3s.source import Candidate, Source, exemplar_name, suggest
+from d3s.folders import suggest
+from d3s.source import Candidate, Source, exemplar_name
 from d3s.tables import Row
 
 if TYPE_CHECKING:

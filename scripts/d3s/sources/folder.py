@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d3s.errors import BadInput, D3SError
-from d3s.source import Candidate, Source, exemplar_name, list_pictures, subfolders, suggest, unique_stems
+from d3s.folders import subfolders, suggest
+from d3s.source import Candidate, Source, exemplar_name, list_pictures, unique_stems
 from d3s.tables import Row
 
 if TYPE_CHECKING:

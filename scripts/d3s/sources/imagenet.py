@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d3s.errors import BadInput, D3SError
+from d3s.folders import subfolders
 from d3s.salient_imagenet import core_features, image_list, list_masks
-from d3s.source import Candidate, Source, exemplar_name, list_pictures, subfolders, unique_stems
+from d3s.source import Candidate, Source, exemplar_name, list_pictures, unique_stems
 from d3s.tables import Row
 
 if TYPE_CHECKING:
