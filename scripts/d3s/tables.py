@@ -26,7 +26,7 @@ SYNSET = re.compile(r"[nvasr]\d{8}")
 TEXT = re.compile(r".*\S.*")
 ANY = re.compile(r".*")
 
-FETCHED_KINDS = ("debian", "npm")
+FETCHED_KINDS = ("debian", "npm", "pypi")
 """Kinds of sources that the workflow fetches; a ``local`` one is data that the user has, there for its licence."""
 
 
@@ -120,8 +120,10 @@ SCHEMAS = {
             "version": TEXT,
             "licence": TEXT,
             "attribution": TEXT,
+            "sha256": SHA256,
         },
         key=("source",),
+        optional=frozenset({"sha256"}),
         choices={"kind": (*FETCHED_KINDS, "local")},
     ),
     "assets": Schema({"source": NAME, "member": TEXT, "sha256": SHA256, "file": TEXT}, key=("file",)),
