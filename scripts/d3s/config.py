@@ -224,6 +224,12 @@ def load_tables(config: Mapping[str, Any]) -> Tables:
     for row in tables.assets:
         if Path(row["file"]).is_absolute() or ".." in Path(row["file"]).parts or ".." in Path(row["member"]).parts:
             raise D3SError(f"{paths['assets']}: {row['file']!r} leads out of the project", "use a path inside it")
+    for row in tables.sources:
+        if row["kind"] == "pypi" and not row["sha256"]:
+            raise D3SError(
+                f"{paths['sources']}: {row['source']} is a package of PyPI and has no sha256",
+                "write the SHA-256 of its archive there: pip download runs the script of a source archive",
+            )
     if tables.assets:
         fetched = [row for row in tables.sources if row["kind"] in FETCHED_KINDS]
         _check_links(tables.assets, "source", fetched, paths["assets"], f"the fetched ones of {paths['sources']}")

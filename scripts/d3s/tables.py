@@ -28,7 +28,7 @@ SYNSET = re.compile(r"[nvasr]\d{8}")
 TEXT = re.compile(r".*\S.*")
 ANY = re.compile(r".*")
 
-FETCHED_KINDS = ("debian", "npm")
+FETCHED_KINDS = ("debian", "npm", "pypi")
 """Kinds of sources that the workflow fetches; a ``local`` one is data that the user has, there for its licence."""
 
 
@@ -109,8 +109,10 @@ SCHEMAS = {
             "version": TEXT,
             "licence": TEXT,
             "attribution": TEXT,
+            "sha256": SHA256,
         },
         key=("source",),
+        optional=frozenset({"sha256"}),
         choices={"kind": (*FETCHED_KINDS, "local")},
     ),
     "labels": Schema(

@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,6 +63,35 @@ def test_an_archive_gives_its_regular_files_and_no_links(tmp_path: Path) -> None
     assets.unpack(tar_of(tmp_path, tarfile.TarInfo("package/a.txt"), link), tmp_path / "out")
     assert [str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")] == ["package/a.txt"]
     assert (tmp_path / "out/package/a.txt").read_bytes() == b"ok"
+
+
+def wheel_of(folder: Path, *names: str) -> Path:
+    path = folder / "package.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name in names:
+            wheel.writestr(name, "ok")
+    return path
+
+
+def test_a_wheel_is_unpacked_like_any_archive(tmp_path: Path) -> None:
+    assets.unpack(wheel_of(tmp_path, "package/a.txt"), tmp_path / "out")
+    assert (tmp_path / "out/package/a.txt").read_bytes() == b"ok"
+    with pytest.raises(D3SError, match="leads out of its folder"):
+        assets.unpack(wheel_of(tmp_path, "../outside.txt"), tmp_path / "out")
+
+
+def test_pip_is_given_the_digest_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def call(command: Sequence[str], folder: Path, package: str) -> None:
+        seen.append((folder / "requirements.txt").read_text())
+        (folder / "archives").mkdir()
+        wheel_of(folder / "archives", "package/weights.h5")
+
+    monkeypatch.setattr(assets, "_call", call)
+    unpacked = assets.fetch_package("pypi", "networks", "1.0", tmp_path, "0" * 64)
+    assert (unpacked / "package/weights.h5").is_file()
+    assert seen == [f"networks==1.0 --hash=sha256:{'0' * 64}\n"]
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "package/../../outside"])
