@@ -16,7 +16,7 @@ from d3s.tables import check_digest, slice_digest
 Entry = dict[str, Any]
 """An entry with all its keys; see ``classifiers_schema.yaml``."""
 
-LIBRARIES = ("open_clip", "timm", "torchvision", "transformers")
+LIBRARIES = ("keras", "open_clip", "timm", "torchvision", "transformers")
 """Modules of ``d3s.classifier_libraries``."""
 DEFAULTS: Entry = {
     "role": "judge",

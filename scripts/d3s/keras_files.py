@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from d3s.errors import D3SError
+from d3s.errors import BadInput
 
 Arrays = dict[str, np.ndarray]
 """Arrays by ``LAYER/VARIABLE``, such as ``conv1/kernel``, in Keras' layout: kernels are H x W x inputs x outputs."""
-_REMEDY = "name the file that the package came with, by its sha256, in the list of classifiers"
+KERAS_FILES = (".h5", ".pkl")
+"""The endings of the files that can be read."""
 
 
 def read_keras(path: Path) -> Arrays:
@@ -20,13 +21,9 @@ def read_keras(path: Path) -> Arrays:
         path: ``.h5``, as Keras saves weights, or ``.pkl``, a dictionary with a list of a kernel and a bias per layer.
 
     Raises:
-        D3SError: the file is something else.
+        BadInput: ``not_readable``: the file is something else.
     """
-    if path.suffix == ".h5":
-        return _read_h5(path)
-    if path.suffix == ".pkl":
-        return _read_pickle(path)
-    raise D3SError(f"{path.name} is no file of Keras' that is known here (.h5, .pkl)", _REMEDY)
+    return _read_h5(path) if path.suffix == ".h5" else _read_pickle(path)
 
 
 def _read_h5(path: Path) -> Arrays:
@@ -42,7 +39,7 @@ def _read_h5(path: Path) -> Arrays:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise D3SError(f"{path.name} can't be read as HDF5 ({error})", _REMEDY) from None
+        raise BadInput("not_readable", f"{path.name} can't be read as HDF5 ({error})") from None
     return found
 
 
@@ -69,4 +66,4 @@ def _read_pickle(path: Path) -> Arrays:
             for variable, array in zip(("kernel", "bias"), arrays, strict=True)
         }
     except (pickle.UnpicklingError, AttributeError, TypeError, ValueError, EOFError, ImportError, IndexError) as error:
-        raise D3SError(f"{path.name} can't be read as a dictionary of arrays ({error})", _REMEDY) from None
+        raise BadInput("not_readable", f"{path.name} can't be read as a dictionary of arrays ({error})") from None

@@ -18,6 +18,7 @@ from d3s.downloads import fetch_url
 from d3s.errors import BadInput, D3SError
 from d3s.hub import fetch_file
 from d3s.identity import file_sha256
+from d3s.keras_files import KERAS_FILES, read_keras
 from d3s.shards import whole_file
 
 _PICKLE_HEADS = (b"PK\x03\x04", b"\x80")
@@ -120,12 +121,14 @@ def read_published(found: Found) -> State:
     """The tensors of a published checkpoint, in their order.
 
     A pickle (the only kind that is read anywhere) is read only if its digest was expected, by torch's restricted
-    reader, which builds nothing but tensors from it.
+    reader, which builds nothing but tensors from it; so are the files of Keras' ports, whose tensors have Keras' names.
 
     Raises:
         BadInput: ``not_readable``: it is damaged, a pickle that nobody pinned, or holds something else.
     """
     path = found.path
+    if path.suffix in KERAS_FILES and found.pinned:
+        return {name: torch.from_numpy(array) for name, array in read_keras(path).items()}
     if not _is_pickle(path):
         try:
             return load_file(path)

@@ -12,6 +12,7 @@ import pytest
 
 from conftest import ROOT
 from d3s import assets
+from d3s.classifier_table import read_classifiers
 from d3s.errors import D3SError
 from d3s.identity import file_sha256
 from d3s.tables import read_table
@@ -125,6 +126,7 @@ def test_every_asset_of_the_demo_is_used_and_licensed() -> None:
     files = {row["file"] for row in read_table(ROOT / "config/assets.csv", "assets")}
     used = {row["image"] for row in read_table(ROOT / "config/exemplars.csv", "exemplars")}
     used |= {row["file"] for row in read_table(ROOT / "config/templates.csv", "templates")}
-    assert files == used
+    used |= {str(entry["weights"].get("file")) for entry in read_classifiers(ROOT / "config/classifiers.yaml")}
+    assert files <= used
     sources = {row["source"]: row["licence"] for row in read_table(ROOT / "config/sources.csv", "sources")}
     assert {row["source"] for row in read_table(ROOT / "config/assets.csv", "assets")} == set(sources)

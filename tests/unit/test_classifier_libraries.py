@@ -1,8 +1,10 @@
 """Each library's way from published weights to log-probabilities, on tiny networks built from configs."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import open_clip
 import pytest
@@ -17,6 +19,7 @@ from d3s.classifier_library import load_library
 from d3s.classifier_table import DEFAULTS, LIBRARIES
 from d3s.classifiers import Classifier, load_classifier
 from d3s.errors import BadInput
+from d3s.identity import file_sha256
 from d3s.imagenet import imagenet_labels
 from d3s.predictions import probabilities
 from d3s.weights import convert, load_network
@@ -267,3 +270,62 @@ def test_labels_of_imagenet_are_all_different() -> None:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_library_tells_its_version(library: str) -> None:
     assert load_library(library).version().startswith(library)
+
+
+# ---- keras
+
+
+def as_keras(architecture: str) -> tuple[dict[str, np.ndarray], torch.nn.Module]:
+    """A random network, and its tensors as Keras would have saved them."""
+    network = load_library("keras").build(architecture, 1000, {}).network
+    modules, arrays = dict(network.named_modules()), {}
+    kinds = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+    for name, tensor in network.state_dict().items():
+        place, _, part = name.rpartition(".")
+        layer, array = place, tensor.numpy()
+        if architecture.startswith("squeezenet"):
+            layer = {"features.0": "conv1", "classifier.1": "conv10"}.get(place) or _fire(*place.split("."))
+        if isinstance(modules[place], torch.nn.BatchNorm2d):
+            if part in kinds:
+                arrays[f"{layer}/{kinds[part]}"] = array
+        elif part == "bias":
+            arrays[f"{layer}/bias"] = array
+        elif layer.startswith("conv_dw"):
+            arrays[f"{layer}/depthwise_kernel"] = array.transpose(2, 3, 0, 1)
+        else:
+            array = array[:, ::-1] if layer == "conv1" and architecture.startswith("squeezenet") else array
+            arrays[f"{layer}/kernel"] = array.transpose(2, 3, 1, 0)
+    return arrays, network
+
+
+def _fire(_: str, number: str, part: str) -> str:
+    places = ["3", "4", "6", "7", "9", "10", "11", "12"]
+    return f"fire{2 + places.index(number)}/{part.replace('squeeze', 'squeeze1x1')}"
+
+
+@pytest.mark.parametrize("architecture", ["squeezenet_v1.1", "mobilenet_v1_0.25_224"])
+def test_keras_s_files_become_the_networks_that_they_were(tmp_path: Path, architecture: str) -> None:
+    torch.manual_seed(0)
+    arrays, network = as_keras(architecture)
+    if architecture.startswith("squeezenet"):
+        path = tmp_path / "a.pkl"
+        layers = {name.rpartition("/")[0] for name in arrays}
+        path.write_bytes(pickle.dumps({name: [arrays[f"{name}/kernel"], arrays[f"{name}/bias"]] for name in layers}))
+    else:
+        path = tmp_path / "a.h5"
+        with h5py.File(path, "w") as file:
+            for name, array in arrays.items():
+                file[f"{name.rpartition('/')[0]}/{name}:0"] = array
+    given = entry("a", "keras", architecture, path)
+    given["weights"]["sha256"] = file_sha256(path)
+    classifier = asked(tmp_path, given)
+    inputs = torch.from_numpy(classifier.transform.array(noise(1)))[None]
+    with torch.inference_mode():
+        expected = network.eval()(inputs).softmax(-1)[0].numpy()
+    assert np.abs(probabilities(found(classifier, noise(1))[0]) - expected).max() < 1e-6
+
+
+def test_a_network_that_was_trained_on_caffe_s_colours_gets_them() -> None:
+    transform = load_library("keras").build("squeezenet_v1.1", 1000, {}).transform
+    pixel = transform.array(Image.new("RGB", (227, 227), (200, 100, 50)))[:, 0, 0]
+    assert np.abs(pixel - [200 - 122.679, 100 - 116.669, 50 - 104.006]).max() < 1e-3
