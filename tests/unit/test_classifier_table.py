@@ -62,7 +62,7 @@ def test_entries_come_back_in_order_with_their_defaults(tmp_path: Path) -> None:
         ({"input": {"mean": [0.5]}}, "input: mean: [0.5] is too short"),
         ({"role": "jugde"}, "role: 'jugde' is not one of ['backbone', 'screen', 'judge']"),
         ({"library": "tim"}, "library is 'tim'\n  what to do: did you mean 'timm'?"),
-        ({"library": "keras"}, "it is one of: keras, open_clip, timm"),
+        ({"library": "tensorflow"}, "it is one of: keras, open_clip, timm"),
         ({"name": "b"}, "entries 2 and 3 are both named 'b'"),
         ({"name": "../c"}, "name: '../c' does not match"),
         ({"weights": {}}, "weights name no source"),
