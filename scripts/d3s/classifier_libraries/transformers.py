@@ -79,11 +79,15 @@ def _pooled(outputs: Any) -> torch.Tensor:
     return features[:, 0] if features.ndim == 3 else features
 
 
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)
+
+
 def build(architecture: str, outputs: int, companions: Mapping[str, str]) -> Built:
     """As ``classifier_library.Library`` has it."""
     kind: Any = getattr(transformers, architecture, None)
     library = f"transformers {transformers.__version__}"
-    if not isinstance(kind, type) or not issubclass(kind, transformers.PreTrainedModel):
+    if not _is_model(kind):
         near = difflib.get_close_matches(architecture, [name for name in dir(transformers) if "Model" in name], n=1)
         raise unknown(architecture, library, f"did you mean {near[0]}?" if near else "it is the name of a class")
     two_towers = hasattr(kind, "get_image_features") and hasattr(kind, "get_text_features")
@@ -132,7 +136,7 @@ def _transform(config: Any, given: Mapping[str, Any]) -> InputTransform:
         std=std,
         interpolation=filters.get(given.get("resample", int(Image.Resampling.BICUBIC)), "bicubic"),
         crop=size / (_side(resized) or size) if cut else 1.0,
-        squash=bool(given) and not shortest and not cut,
+        squash=bool(given) and not shortest and cut in (None, _side(resized)),
     )
 
 
