@@ -94,16 +94,17 @@ def build(architecture: str, outputs: int, companions: Mapping[str, str]) -> Bui
     if not two_towers and not architecture.endswith("ForImageClassification"):
         raise unknown(architecture, library, "that gives logits or compares pictures with texts")
     try:
-        config = kind.config_class.from_dict(json.loads(companions.get("config.json") or "null") or {})
+        config = kind.config_class.from_dict(json.loads(companions.get("config.json") or "{}"))
+        preprocessing = json.loads(companions.get("preprocessor_config.json") or "{}")
     except (ValueError, TypeError, AttributeError) as error:
-        raise BadInput("not_readable", f"config.json is no configuration of {architecture} ({error})") from None
+        raise BadInput("not_readable", f"the files beside the weights are not of {architecture} ({error})") from None
     if "config.json" not in companions and not two_towers:
         config.num_labels = outputs
     if not two_towers and config.num_labels != outputs:
         raise BadInput("wrong_classes", f"config.json tells {config.num_labels} classes apart, not {outputs}")
     with quiet():
         model = kind(config)
-    transform = _transform(config, json.loads(companions.get("preprocessor_config.json") or "{}"))
+    transform = _transform(config, preprocessing)
     prefixes = (f"{kind.base_model_prefix}.",) if kind.base_model_prefix else ()
     if two_towers:
         limit = min(LONGEST_TEXT, int(getattr(config.text_config, "max_position_embeddings", LONGEST_TEXT)))
