@@ -16,9 +16,10 @@ from annotation import aggregation, annotation_page
 from generation import generation
 from measuring import ROOT, Figure, processor
 from plans import dry_runs, no_op
+from prediction import prediction
 from shards import composition, exporting, packing
 
-BENCHMARKS = (dry_runs, no_op, composition, packing, generation, exporting, aggregation, annotation_page)
+BENCHMARKS = (dry_runs, no_op, composition, packing, generation, prediction, exporting, aggregation, annotation_page)
 
 
 def main() -> None:

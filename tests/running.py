@@ -1,6 +1,7 @@
 """Running Snakemake and single scripts as a user does."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,13 @@ def snakemake_command(folder: Path, config: Path, *options: str, code: Path = RO
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--directory", str(folder)]
     command += ["--profile", str(code / "profiles" / "default"), "--configfile", str(config), "--cores", "2"]
     return [*command, *options]
+
+
+def jobs_of(output: str) -> dict[str, int]:
+    """The jobs by rule, from Snakemake's table of them; targets that only collect are left out."""
+    found = re.search(r"^job +count\n-+ +-+\n(.*?)\ntotal", output, re.MULTILINE | re.DOTALL)
+    counts = dict(line.split() for line in found[1].splitlines()) if found else {}
+    return {rule: int(count) for rule, count in counts.items() if rule not in {"demo", "images", "annotation"}}
 
 
 def script(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

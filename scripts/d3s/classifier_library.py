@@ -95,8 +95,17 @@ class Library(Protocol):
 
 
 def load_library(name: str) -> Library:
-    """The module of a library."""
-    return cast(Library, import_module(f"d3s.classifier_libraries.{name}"))
+    """The module of a library.
+
+    Raises:
+        BadInput: ``unavailable``: what it is made of isn't installed.
+    """
+    try:
+        return cast(Library, import_module(f"d3s.classifier_libraries.{name}"))
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            "unavailable", f"the Python package {error.name} isn't installed: install the requirements"
+        ) from None
 
 
 def split_tag(architecture: str) -> tuple[str, str]:

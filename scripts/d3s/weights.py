@@ -287,9 +287,9 @@ def convert(entry: Mapping[str, Any], outputs: int, output: str | Path) -> About
         outputs: how many classes the network tells apart.
         output: the file to write.
     """
-    library = load_library(entry["library"])
     state: State = {}
     try:
+        library = load_library(entry["library"])
         found = find(entry, library)
         built = library.build(entry["architecture"], outputs, found.companions)
         state = fit(found, entry, library, built, outputs)

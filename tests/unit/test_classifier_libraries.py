@@ -1,6 +1,7 @@
 """Each library's way from published weights to log-probabilities, on tiny networks built from configs."""
 
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from d3s.array_store import ArrayStore
 from d3s.classifier_library import load_library
 from d3s.classifier_table import DEFAULTS, LIBRARIES
 from d3s.classifiers import Classifier, load_classifier
+from d3s.codedigest import closure
 from d3s.errors import BadInput
 from d3s.identity import file_sha256
 from d3s.imagenet import imagenet_labels
 from d3s.predictions import probabilities
 from d3s.weights import convert, load_network
 from d3s.zero_shot import PROMPTS, ZeroShotNetwork, class_features
+from tiny import ROOT
 from tiny_classifiers import CLIP, WORDS, entry, plain, tiny_clip, tiny_flava, tiny_vit
 
 CPU = torch.device("cpu")
@@ -156,9 +159,10 @@ def test_clip_is_asked_as_its_own_library_does(tmp_path: Path) -> None:
 
 def test_prompts_are_an_entry_s_own_business(tmp_path: Path) -> None:
     given = entry("a", "open_clip", CLIP, tiny_clip(tmp_path))
-    usual = found(asked(tmp_path, given), noise(1))
-    other = found(asked(tmp_path, given | {"prompts": ["a photo of a {class}"]}), noise(1))
-    assert np.abs(usual - other).max() > 1e-4
+    one, other = (
+        found(asked(tmp_path, given | {"prompts": [prompt]}), noise(1)) for prompt in ("{class}", "art of the {class}")
+    )
+    assert np.abs(one - other).max() > 1e-4
 
 
 def test_texts_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +189,8 @@ def test_openai_s_networks_have_the_activation_that_they_were_trained_with() -> 
 
 
 def test_flava_compares_its_first_tokens(tmp_path: Path) -> None:
-    classifier = asked(tmp_path, entry("a", "transformers", "FlavaModel", tiny_flava(tmp_path / "flava")))
+    given = entry("a", "transformers", "FlavaModel", tiny_flava(tmp_path / "flava"), prompts=["a {class}"])
+    classifier = asked(tmp_path, given)
     network: Any = classifier.network
     assert classifier.transform.size == 32
     tokens = torch.tensor([[WORDS.index(word) for word in ("a", "photo", "of", "a", "ball")]])
@@ -224,6 +229,10 @@ def test_a_model_of_transformers_without_its_files_or_with_another_head(tmp_path
     )
     assert (about.status, about.reason) == ("wrong_classes", "config.json tells 10 classes apart, not 1000")
     path = tiny_flava(tmp_path / "flava")
+    (tmp_path / "flava/preprocessor_config.json").write_text("{")
+    about = convert(DEFAULTS | entry("a", "transformers", "FlavaModel", path), 1000, tmp_path / "out.safetensors")
+    assert about.status == "not_readable"
+    (tmp_path / "flava/preprocessor_config.json").unlink()
     (tmp_path / "flava/tokenizer.json").unlink()
     about = convert(DEFAULTS | entry("a", "transformers", "FlavaModel", path), 1000, tmp_path / "out.safetensors")
     assert about.status == "unavailable"
@@ -265,6 +274,22 @@ def test_labels_of_imagenet_are_all_different() -> None:
     assert labels[134].startswith("crane, large long-necked wading bird")
     assert labels[517].startswith("crane, lifts and moves heavy objects")
     assert labels[638:640] == ["maillot", "maillot, tank suit"]
+
+
+def test_a_library_that_is_not_installed_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    monkeypatch.delitem(sys.modules, "d3s.classifier_libraries.open_clip")
+    about = convert(DEFAULTS | entry("a", "open_clip", CLIP, "data/a.safetensors"), 1000, tmp_path / "a.safetensors")
+    assert (about.status, "open_clip isn't installed" in about.reason) == ("unavailable", True)
+
+
+def test_a_library_s_code_counts_for_its_own_networks_alone() -> None:
+    script = ROOT / "scripts/predict_classifier.py"
+    for library in LIBRARIES:
+        modules = closure(script, [f"d3s.classifier_libraries.{library}"])
+        assert {name for name in modules if name.startswith("d3s.classifier_libraries.")} == {
+            f"d3s.classifier_libraries.{library}"
+        }
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -259,6 +259,12 @@ def test_numbers_that_are_none_are_told(run: Run, tmp_path: Path, monkeypatch: p
     assert set(found.frame["status"]) == {"not_finite"}
 
 
+def test_a_data_set_without_a_single_picture_has_rows_all_the_same(run: Run, tmp_path: Path) -> None:
+    found = run(dataset="guides", shards=[shard(tmp_path / "a.tar", range(1), unmade=0)])
+    assert found.frame["status"].tolist() == ["no_exemplar"]
+    assert np.isnan(found.logits).all()
+
+
 def test_a_manifest_that_is_missing_is_a_clear_error(run: Run, tmp_path: Path) -> None:
     with pytest.raises(D3SError, match=r"the manifest of .*gone\.tar can't be read"):
         run(shards=[tmp_path / "gone.tar"])

@@ -31,7 +31,7 @@ from d3s.shards import TarReader, write_json, write_shard
 from d3s.source import build_source
 from d3s.template_source import TemplateSettings
 from d3s.templates import prepare_templates
-from running import script, snakemake
+from running import jobs_of, script, snakemake
 from tiny import ROOT, draw_ground, draw_object
 
 AFTER_MANIFEST = {
@@ -47,7 +47,10 @@ AFTER_MANIFEST = {
     "build_report": 1,
 }
 """What depends on the manifest, as all but the prediction of single networks does."""
-AFTER_VAL = AFTER_MANIFEST | {"predict_classifier": 3}
+AFTER_VAL = AFTER_MANIFEST | {"predict_classifier": 6}
+"""What depends on the guides and the images of val: three networks look at each."""
+AFTER_IMAGES = AFTER_MANIFEST | {"predict_classifier": 3}
+"""The same where the guides stay as they are: so do the predictions on them."""
 
 
 def shards(images: int, guides: int | None = None) -> dict[str, int]:
@@ -218,9 +221,9 @@ CHANGES = {
         edit_config(classes_per_chunk=1), {"prepare_foregrounds": 2} | shards(8) | AFTER_VAL | CONFIG_FILE, 0
     ),
     "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | CONFIG_FILE, 32),
-    "the strength": Change(edit_config(generator__strength=0.75), shards(4, 0) | AFTER_VAL | CONFIG_FILE, 32),
+    "the strength": Change(edit_config(generator__strength=0.75), shards(4, 0) | AFTER_IMAGES | CONFIG_FILE, 32),
     "from the prompt alone": Change(
-        edit_config(generator__mode="text2image"), shards(4, 0) | AFTER_VAL | CONFIG_FILE, 32
+        edit_config(generator__mode="text2image"), shards(4, 0) | AFTER_IMAGES | CONFIG_FILE, 32
     ),
     "the foreground keeps its pixels": Change(
         edit_config(generator__mode="inpainting"), shards(4) | AFTER_VAL | CONFIG_FILE, 32
@@ -228,7 +231,7 @@ CHANGES = {
     "one annotation file added": Change(
         add_annotations, {"aggregate_annotations": 1, "calibrate_screens": 1} | AFTER_MANIFEST
     ),
-    "the model's weights": Change(change_weights, shards(4, 0) | AFTER_VAL, 32),
+    "the model's weights": Change(change_weights, shards(4, 0) | AFTER_IMAGES, 32),
 }
 
 
@@ -236,13 +239,6 @@ def copy_of(run: Path, folder: Path) -> Path:
     """A copy of a finished run with all times of its files."""
     shutil.copytree(run, folder, symlinks=True)
     return folder
-
-
-def jobs_of(output: str) -> dict[str, int]:
-    """The jobs by rule, from Snakemake's table of them; targets that only collect are left out."""
-    found = re.search(r"^job +count\n-+ +-+\n(.*?)\ntotal", output, re.MULTILINE | re.DOTALL)
-    counts = dict(line.split() for line in found[1].splitlines()) if found else {}
-    return {rule: int(count) for rule, count in counts.items() if rule not in {"demo", "images", "annotation"}}
 
 
 def images_made(output: str) -> int:

@@ -79,27 +79,32 @@ def _pooled(outputs: Any) -> torch.Tensor:
     return features[:, 0] if features.ndim == 3 else features
 
 
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)
+
+
 def build(architecture: str, outputs: int, companions: Mapping[str, str]) -> Built:
     """As ``classifier_library.Library`` has it."""
     kind: Any = getattr(transformers, architecture, None)
     library = f"transformers {transformers.__version__}"
-    if not isinstance(kind, type) or not issubclass(kind, transformers.PreTrainedModel):
+    if not _is_model(kind):
         near = difflib.get_close_matches(architecture, [name for name in dir(transformers) if "Model" in name], n=1)
         raise unknown(architecture, library, f"did you mean {near[0]}?" if near else "it is the name of a class")
     two_towers = hasattr(kind, "get_image_features") and hasattr(kind, "get_text_features")
     if not two_towers and not architecture.endswith("ForImageClassification"):
         raise unknown(architecture, library, "that gives logits or compares pictures with texts")
     try:
-        config = kind.config_class.from_dict(json.loads(companions.get("config.json") or "null") or {})
+        config = kind.config_class.from_dict(json.loads(companions.get("config.json") or "{}"))
+        preprocessing = json.loads(companions.get("preprocessor_config.json") or "{}")
     except (ValueError, TypeError, AttributeError) as error:
-        raise BadInput("not_readable", f"config.json is no configuration of {architecture} ({error})") from None
+        raise BadInput("not_readable", f"the files beside the weights are not of {architecture} ({error})") from None
     if "config.json" not in companions and not two_towers:
         config.num_labels = outputs
     if not two_towers and config.num_labels != outputs:
         raise BadInput("wrong_classes", f"config.json tells {config.num_labels} classes apart, not {outputs}")
     with quiet():
         model = kind(config)
-    transform = _transform(config, json.loads(companions.get("preprocessor_config.json") or "{}"))
+    transform = _transform(config, preprocessing)
     prefixes = (f"{kind.base_model_prefix}.",) if kind.base_model_prefix else ()
     if two_towers:
         limit = min(LONGEST_TEXT, int(getattr(config.text_config, "max_position_embeddings", LONGEST_TEXT)))
@@ -132,7 +137,7 @@ def _transform(config: Any, given: Mapping[str, Any]) -> InputTransform:
         std=std,
         interpolation=filters.get(given.get("resample", int(Image.Resampling.BICUBIC)), "bicubic"),
         crop=size / (_side(resized) or size) if cut else 1.0,
-        squash=bool(given) and not shortest and not cut,
+        squash=bool(given) and not shortest and cut in (None, _side(resized)),
     )
 
 
