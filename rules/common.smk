@@ -100,7 +100,7 @@ def evaluation_datasets():
 
 
 def evaluation_inputs(dataset):
-    """The inputs of a rule that looks at a data set: a benchmark's index, or digests of shards and the tars themselves."""
+    """What a job needs that looks at a data set: a benchmark's index, or digests of shards and the tars themselves."""
     if dataset in BENCHMARKS:
         return {"index": [f"results/benchmarks/{dataset}.parquet"]}
     if dataset == "templates":
