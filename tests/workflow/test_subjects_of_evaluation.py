@@ -33,7 +33,7 @@ def folder(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(folder: Path) -> Path:
-    """The same, with all that classifiers look at; one class has one usable exemplar in val, of the two that are wanted."""
+    """The same, with all that classifiers look at; one class has one usable exemplar in val in place of two."""
     told = script(folder, "plan", "--configfile", "project/config.yaml").stdout
     assert re.search(r"^all +32 +0 +12 +4 ", told, re.MULTILINE), told  # (1 + 2) exemplars x 2 noises x 2 backgrounds
     done = snakemake(folder, folder / "project/config.yaml", "subjects")
