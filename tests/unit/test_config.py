@@ -137,8 +137,9 @@ def test_usual_backgrounds_are_the_data_sets_own(project: dict[str, Any], tmp_pa
         return config | {"tables": config["tables"] | {"classes": str(table)}}
 
     assert load_tables(usual("grass sand", "")).classes[0]["usual_backgrounds"] == "grass sand"
-    wrong = r"(?s)classes.csv, box: usual_backgrounds 'gras' is not in .*did you mean 'grass'"
-    with pytest.raises(D3SError, match=wrong):
+    with pytest.raises(
+        D3SError, match=r"(?s)classes.csv, box: usual_backgrounds 'gras' is not in .*did you mean 'grass'"
+    ):
         load_tables(usual("grass", "sand gras"))
     with pytest.raises(D3SError, match="line 2: usual_backgrounds is 'grass,sand'"):
         load_tables(usual('"grass,sand"', ""))
