@@ -14,7 +14,7 @@ BACKGROUNDS = ("grass", "night", "water")
 def judged_rows(rows: Sequence[Mapping[str, object]], dataset: str = "images", model: str = "lite2") -> pd.DataFrame:
     """Judged rows that say what is given, and something harmless of all else."""
     table = pd.DataFrame(list(rows))
-    usual: dict[str, object] = {name: "" for name in TEXTS}
+    usual: dict[str, object] = dict.fromkeys(TEXTS, "")
     usual |= {"model": model, "family": "efficientnet", "dataset": dataset, "class_id": 0, "accepted": True}
     usual |= {"set_complete": True, "confidence": 0.8, "probability": 0.5, "margin": 0.0, "nll": 0.7, "top1": 1.0}
     for name, value in usual.items():
@@ -97,9 +97,10 @@ def predictions_of(
     logits: np.ndarray, samples: Sequence[str], model: str = "lite2", dataset: str = "images", **meta: str
 ) -> Predictions:
     """Predictions of one model for pictures that could all be read."""
-    rows = pd.DataFrame({"dataset": dataset, "sample": list(samples), "digest": "", "status": "ok", "reason": ""})
-    usual = {"model": model, "family": "efficientnet", "status": "ok", "reason": "", "label_space": "imagenet-1k"}
-    return Predictions(rows, np.asarray(logits, dtype=np.float32), usual | meta)
+    frame = pd.DataFrame({"dataset": dataset, "sample": list(samples), "digest": "", "status": "ok", "reason": ""})
+    usual = {"model": model, "family": "efficientnet", "status": "ok", "reason": "", "weights_sha256": ""}
+    usual |= {"label_space": "imagenet-1k", "dataset": dataset}
+    return Predictions(frame, np.asarray(logits, dtype=np.float32), usual | meta)
 
 
 def log_probabilities(probabilities: Sequence[Mapping[int, float]]) -> np.ndarray:

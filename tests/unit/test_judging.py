@@ -41,7 +41,7 @@ def manifest() -> pd.DataFrame:
 
 
 def answers() -> Predictions:
-    """Right; wrong; right though another class of ImageNet is likelier; wrong though its own is the likeliest; a toy."""
+    """Right; wrong; right though another class of ImageNet is likelier; wrong though its own is likeliest; a toy."""
     given = [{7: 0.3, 8: 0.4, 5: 0.1}, {8: 0.2, 5: 0.6}, {5: 0.3, 1: 0.5}, {5: 0.4, 7: 0.3, 8: 0.3}, {1: 0.9}]
     return predictions_of(log_probabilities(given), manifest()["sample"].tolist())
 
@@ -134,14 +134,16 @@ def test_pictures_that_the_manifest_lacks_are_refused() -> None:
 
 def test_pictures_without_predictions_are_counted() -> None:
     given = answers()
-    some = Predictions(given.rows.iloc[:3], given.logits[:3], given.meta)
+    some = Predictions(given.frame.iloc[:3], given.logits[:3], given.metadata)
     assert judge(some, subjects_from_manifest(manifest()), CLASSES, "images").missing == 2
 
 
 def test_unread_pictures_are_counted_and_left_out() -> None:
     given = answers()
-    rows = given.rows.assign(status=["ok", "truncated", "ok", "ok", "ok"])
-    judged = judge(Predictions(rows, given.logits, given.meta), subjects_from_manifest(manifest()), CLASSES, "images")
+    rows = given.frame.assign(status=["ok", "truncated", "ok", "ok", "ok"])
+    judged = judge(
+        Predictions(rows, given.logits, given.metadata), subjects_from_manifest(manifest()), CLASSES, "images"
+    )
     assert judged.rows["sample"].tolist() == ["a-grass", "b-grass", "b-night"]
     assert judged.unread == 1
 
@@ -176,11 +178,23 @@ def test_a_sample_stands_once() -> None:
 
 def test_a_label_map_gives_super_classes(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
-    path.write_text("label,imagenet_indices\nlandbird,7-9 80\nwaterbird,127 128\nunicorn,\n")
+    path.write_text("label,imagenet_indices\nlandbird,7-9 80\nunicorn,\nwaterbird,127 128\n")
     classes = label_map_classes(path)
-    assert classes.ids == (0, 1)
+    assert classes.ids == (0, 2)
     assert classes.names == ("landbird", "waterbird")
     assert classes.indices == ((7, 8, 9, 80), (127, 128))
+
+
+def test_labels_of_one_name_are_one_class(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("label,name,imagenet_indices\nn1,cat,281\nn2,dog,151-153\nn3,cat,282\n")
+    classes = label_map_classes(path)
+    assert (classes.ids, classes.names, classes.indices) == ((0, 1), ("cat", "dog"), ((281, 282), (151, 152, 153)))
+
+
+def test_templates_alone_have_names_but_no_class() -> None:
+    table = complete_subjects(pd.DataFrame({"background": ["grass"], "template": ["grass-val-003"]}))
+    assert table[["sample", "class_id"]].to_numpy().tolist() == [["grass/grass-val-003", -1]]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ A statistic is given as a function of weights: how often each cluster is drawn (
 code serves means, differences, spreads, calibration errors and variance components, and no row is ever copied.
 
 The interval starts from the bias-corrected and accelerated one (BCa: Efron, "Better bootstrap confidence intervals",
-1987), with two corrections for few clusters. The bootstrap's variance is too small by (G - 1) / G, and a quantile of the
-normal distribution takes that variance as known: its levels are therefore set by Student's t times the root of
+1987), with two corrections for few clusters. The bootstrap's variance is too small by (G - 1) / G, and a quantile of
+the normal distribution takes that variance as known: its levels are therefore set by Student's t times the root of
 G / (G - 1) (Hesterberg, "What teachers should know about the bootstrap", 2015, section 4.3). That is still too short
 where only a few clusters differ from the others, as with differences of high accuracies: no draw holds what was not
 seen. So the interval also reaches as far as Student's does with the jackknife's error, for shares on the scale of log
