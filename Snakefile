@@ -118,6 +118,7 @@ rule subjects:
 rule classifiers:
     input:
         "results/tables/classifiers.csv",
+        "results/tables/diversity.csv",
 
 
 rule encoders:

@@ -40,15 +40,23 @@ rule predict_classifier:
 
 rule score_classifiers:
     input:
+        unpack(scored_inputs),
         predictions=expand(
-            "results/predictions/{dataset}/{classifier}.parquet", dataset=("guides", "images"), classifier=CLASSIFIERS
+            "results/predictions/{dataset}/{classifier}.parquet",
+            dataset=evaluation_datasets(),
+            classifier=CLASSIFIERS,
         ),
         manifest="results/validation/manifest.parquet",
         classes=ancient(CONFIG["tables"]["classes"]),
     output:
         table="results/tables/classifiers.csv",
-        confusion="results/tables/confusion.csv",
-        status="results/tables/classifiers_status.csv",
+        others=expand(
+            "results/tables/{table}.csv",
+            table=[
+                *("confusion", "class_by_background", "background_effects", "paired_backgrounds", "variance_shares"),
+                *("reliability", "classifier_agreement", "fragile_classes", "fragile_sets", "classifiers_status"),
+            ],
+        ),
     log:
         "logs/score_classifiers.log",
     benchmark:
@@ -59,14 +67,57 @@ rule score_classifiers:
         CONTAINERS["cpu"]
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("score_classifiers"),
         rows=JUDGING_ROWS,
+        usual=[row["usual_backgrounds"] for row in TABLES.classes],
+        judges=[row["name"] for row in TABLES.classifiers if row["role"] == "judge"],
+        seed=CONFIG["seed"],
+        bootstrap=CONFIG["classifiers"]["bootstrap"],
+        folder=subpath(output.table, parent=True),
+        subjects=scored_arguments,
+    shell:
+        'python "$SCRIPTS"/score_classifiers.py --predictions {input.predictions} --manifest {input.manifest}'
+        " {params.subjects}"
+        " --classes {input.classes:q} --rows-digest {params.rows} --judges {params.judges}"
+        " --seed {params.seed} --bootstrap {params.bootstrap} --tables {params.folder} --log {log}"
+
+
+rule measure_diversity:
+    input:
+        images=shards("images", "val"),
+        images_tars=ancient(shards("images", "val", ending="tar")),
+        guides_tars=ancient(shards("guides", "val", ending="tar")),
+        manifest="results/validation/manifest.parquet",
+        news=f"resources/models/{BACKBONE}.json",
+        weights=ancient(f"resources/models/{BACKBONE}.safetensors"),
+        classifiers=ancient(CONFIG["tables"]["classifiers"]),
+    output:
+        "results/tables/diversity.csv",
+    log:
+        "logs/measure_diversity.log",
+    benchmark:
+        "benchmarks/measure_diversity.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=library_code("measure_diversity", BACKBONE),
+        classifier=BACKBONE,
+        entry=asked_slice(BACKBONE),
         seed=CONFIG["seed"],
         bootstrap=CONFIG["classifiers"]["bootstrap"],
     shell:
-        'python "$SCRIPTS"/score_classifiers.py --predictions {input.predictions} --manifest {input.manifest}'
-        " --classes {input.classes:q} --rows-digest {params.rows} --seed {params.seed} --bootstrap {params.bootstrap}"
-        " --output {output.table} --confusion {output.confusion} --status {output.status} --log {log}"
+        'python "$SCRIPTS"/measure_diversity.py --images {input.images_tars} --guides {input.guides_tars}'
+        " --manifest {input.manifest} --classifiers {input.classifiers:q} --classifier {params.classifier}"
+        " --classifier-digest {params.entry} --weights {input.weights}"
+        " --seed {params.seed} --bootstrap {params.bootstrap}"
+        f" --batch-size {CONFIG['classifiers']['batch_size']} --device {CONFIG['classifiers']['device']}"
+        " --output {output} --log {log}"

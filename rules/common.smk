@@ -137,6 +137,31 @@ def dataset_arguments(wildcards, input):
     return f"--index {input.index}" if wildcards.dataset in BENCHMARKS else f"--shards {input.shards_tars}"
 
 
+def scored_inputs(wildcards):
+    """The manifests of the data sets that are judged: of the shards that the manifest does not know, and of benchmarks."""
+    found = {f"subjects_{name}": _manifests(name) for name in evaluation_datasets() if name not in KNOWN_DATASETS}
+    return found | {f"labels_{name}": f"results/benchmarks/{name}.labels.csv" for name in BENCHMARKS}
+
+
+def scored_arguments(wildcards, input):
+    """The arguments that name them."""
+    own = [name for name in evaluation_datasets() if name not in (*KNOWN_DATASETS, *BENCHMARKS)]
+    shown = [f"--subjects {name} {' '.join(_manifests(name))}" for name in own]
+    shown += [f"--benchmark {name} {_manifests(name)[0]} {input[f'labels_{name}']}" for name in BENCHMARKS]
+    return " ".join(shown)
+
+
+def _manifests(name):
+    inputs = evaluation_inputs(name)
+    if "index" in inputs:
+        return inputs["index"]
+    return [path.replace(".digests.json", ".parquet") for path in inputs["shards"]]
+
+
+KNOWN_DATASETS = ("guides", "images")
+"""Data sets whose pictures are in the manifest of the data set."""
+
+
 def cutouts_shards():
     """The shards of cut-outs on grey, without an ending: of each shift, since they have no background."""
     return [f"results/cutouts/val/{shift}/{chunk}" for shift in SHIFTS for chunk in CHUNKS]
