@@ -7,7 +7,8 @@ import pandas as pd
 
 from d3s import cli
 from d3s.errors import D3SError
-from d3s.judging import label_map_classes, read_subjects, subjects_from_manifest
+from d3s.judging import read_subjects, subjects_from_manifest
+from d3s.label_maps import read_label_map
 from d3s.metrics.estimates import Bootstrap
 from d3s.scoring import Subjects, score
 from d3s.shards import write_table
@@ -73,7 +74,7 @@ def gather_subjects(args: argparse.Namespace) -> dict[str, Subjects]:
             pictures = pictures[pictures["noise"] == "0"]
         others.append((name, Subjects(pictures, classes, usual)))
     for name, index, labels in args.benchmark:
-        others.append((name, Subjects(read_subjects([Path(index)]), label_map_classes(labels))))
+        others.append((name, Subjects(read_subjects([Path(index)]), read_label_map(labels).super_classes())))
     for name, own in others:
         if name in found:
             raise D3SError(f"two data sets are called {name!r}", "give each benchmark of the config a name of its own")

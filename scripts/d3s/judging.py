@@ -15,7 +15,6 @@ from scipy.special import logsumexp
 from d3s.errors import BadInput, D3SError
 from d3s.predictions import Predictions
 from d3s.superclasses import SuperClasses
-from d3s.tables import INDICES, Row
 
 IMAGENET = 1000
 """Classes of ImageNet-1k, which the label space ``imagenet-1k`` has."""
@@ -118,41 +117,6 @@ def read_subjects(paths: Sequence[Path]) -> pd.DataFrame:
             raise D3SError(f"{path} can't be read ({error})", "make it again with the workflow") from None
     filled = [table for table in tables if len(table)] or tables[:1]
     return complete_subjects(pd.concat(filled, ignore_index=True))
-
-
-def label_map_classes(path: str | Path) -> SuperClasses:
-    """A benchmark's label map (columns label, name and imagenet_indices) as super-classes.
-
-    Labels of one name are one class, with the indices of all; a class's id is its place among the names.
-
-    Raises:
-        D3SError: it can't be read, two labels share an ImageNet index, or none has any.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise D3SError(
-            f"the label map {path} can't be read as CSV ({error})", "write it, or correct its path"
-        ) from None
-    lacking = [name for name in ("label", "imagenet_indices") if name not in table]
-    if lacking:
-        raise D3SError(
-            f"the label map {path} lacks the column {lacking[0]!r}", "give it the columns label and imagenet_indices"
-        )
-    wrong = table[~table["imagenet_indices"].str.fullmatch(INDICES.pattern + "|")]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise D3SError(
-            f"{path}: imagenet_indices of {row['label']!r} is {row['imagenet_indices']!r}",
-            "write numbers and ranges from 0 to 999, such as 7-9 80",
-        )
-    names = table["name"] if "name" in table else table["label"]
-    indices = table["imagenet_indices"].groupby(names, sort=False).agg(" ".join)
-    rows: list[Row] = [
-        {"class_id": str(place), "name": str(name), "imagenet_indices": own.strip()}
-        for place, (name, own) in enumerate(indices.items())
-    ]
-    return SuperClasses.from_rows(rows, path)
 
 
 def judge(predictions: Predictions, subjects: pd.DataFrame, classes: SuperClasses, dataset: str) -> Judged:

@@ -12,7 +12,6 @@ from d3s.judging import (
     accepted_part,
     complete_subjects,
     judge,
-    label_map_classes,
     ranks,
     read_subjects,
     subjects_from_manifest,
@@ -176,38 +175,6 @@ def test_a_sample_stands_once() -> None:
         complete_subjects(pd.concat([manifest(), manifest().iloc[:1]]))
 
 
-def test_a_label_map_gives_super_classes(tmp_path: Path) -> None:
-    path = tmp_path / "labels.csv"
-    path.write_text("label,imagenet_indices\nlandbird,7-9 80\nunicorn,\nwaterbird,127 128\n")
-    classes = label_map_classes(path)
-    assert classes.ids == (0, 2)
-    assert classes.names == ("landbird", "waterbird")
-    assert classes.indices == ((7, 8, 9, 80), (127, 128))
-
-
-def test_labels_of_one_name_are_one_class(tmp_path: Path) -> None:
-    path = tmp_path / "labels.csv"
-    path.write_text("label,name,imagenet_indices\nn1,cat,281\nn2,dog,151-153\nn3,cat,282\n")
-    classes = label_map_classes(path)
-    assert (classes.ids, classes.names, classes.indices) == ((0, 1), ("cat", "dog"), ((281, 282), (151, 152, 153)))
-
-
 def test_templates_alone_have_names_but_no_class() -> None:
     table = complete_subjects(pd.DataFrame({"background": ["grass"], "template": ["grass-val-003"]}))
     assert table[["sample", "class_id"]].to_numpy().tolist() == [["grass/grass-val-003", -1]]
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("name,imagenet_indices\na,1\n", "lacks the column 'label'"),
-        ("label,imagenet_indices\na,seven\n", "imagenet_indices of 'a' is 'seven'"),
-        ("label,imagenet_indices\na,1\nb,1\n", "a and b both have the ImageNet index 1"),
-        ("label,imagenet_indices\na,\n", "gives no class any imagenet_indices"),
-    ],
-)
-def test_a_label_map_that_cannot_be_used_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    path = tmp_path / "labels.csv"
-    path.write_text(text)
-    with pytest.raises(D3SError, match=problem):
-        label_map_classes(path)
