@@ -23,14 +23,15 @@ def prediction(folder: Path) -> Iterator[Figure]:
     from d3s.array_store import ArrayStore
     from d3s.classifier_table import pick, read_classifiers
     from d3s.classifiers import batches, load_classifier
-    from predict_classifier import predict, read_shards
+    from d3s.subjects import read_shards
+    from predict_classifier import predict
 
     entry = pick(read_classifiers(ROOT / "config/classifiers.yaml"), "lite2")
     weights = ROOT / "resources/models/lite2.safetensors"
     if not weights.exists():
         raise SystemExit(f"{weights} is missing: run snakemake --cores 1 {weights.relative_to(ROOT)} first")
     classifier, _ = load_classifier(entry, weights, BATCH, torch.device("cpu"))
-    rows, pictures = read_shards([lay_out_shard(folder / "pictures.tar")]), lay_out_pictures()
+    rows, pictures = read_shards("images", [lay_out_shard(folder / "pictures.tar")]), lay_out_pictures()
     inputs = [torch.from_numpy(classifier.transform.array(picture)) for picture in pictures]
     tensors = [torch.stack(batch) for batch in batches(inputs, BATCH)]
     numbers = count()
@@ -86,7 +87,8 @@ def lay_out_shard(tar: Path) -> Path:
 
     pictures = lay_out_pictures()
     rows = [
-        {"sample": f"{n}", "member": f"{n}.png", "status": "ok", "image_digest": image_digest(picture)}
+        {"sample": f"{n:03d}", "member": f"{n}.png", "status": "ok", "reason": ""}
+        | {"image_digest": image_digest(picture)}
         for n, picture in enumerate(pictures)
     ]
     write_shard(tar, pd.DataFrame(rows), ((f"{n}.png", encode_png(picture)) for n, picture in enumerate(pictures)))

@@ -3,6 +3,7 @@
 Classifiers read pictures by the index and keep what they see by the digest; what labels mean is the label map's matter.
 """
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from d3s import cli
 from d3s.benchmark_kind import BenchmarkKind, Entry, listed
 from d3s.errors import BadInput, D3SError
 from d3s.folders import suggest
-from d3s.identity import digest, uniform
+from d3s.identity import uniform
 from d3s.imageio import read_image, read_size
 from d3s.label_maps import LabelMap
 
@@ -29,7 +30,7 @@ COLUMNS = (
 
 ``sample`` is the path in the benchmark (with a number behind it, if rows name a picture twice) and ``file`` the one to
 open; ``box`` is the part of the picture that counts (``left upper right lower`` in pixels), empty for the whole of it;
-``digest`` is the SHA-256 of the file's bytes, or a digest of it and the box; ``class_id`` is the class's place in the
+``digest`` is the SHA-256 of the file's bytes, or of that and the box; ``class_id`` is the class's place in the
 label map, -1 if there is none; ``status`` is ``ok`` or says with ``reason`` why the picture can't be used.
 """
 
@@ -86,7 +87,7 @@ def build_index(
             record["digest"] = sha256(file)
             if box is not None:
                 record["box"] = " ".join(map(str, box))
-                record["digest"] = digest(record["digest"], record["box"])
+                record["digest"] = hashlib.sha256(f"{record['digest']} {record['box']}".encode()).hexdigest()
         except BadInput as error:
             record |= {"status": error.status, "reason": printable(error.reason), "digest": ""}
         except OSError as error:
@@ -182,7 +183,7 @@ def read_picture(file: str | Path, box: str = "") -> Image.Image:
     Raises:
         BadInput: as ``imageio.read_image``.
     """
-    picture = read_image(file)
+    picture = read_image(file, upright=False)  # as benchmarks are read elsewhere: tags turn nothing
     if not box:
         return picture
     left, upper, right, lower = map(int, box.split())

@@ -22,12 +22,11 @@ from d3s.identity import file_sha256
 from d3s.imagenet import imagenet_labels
 from d3s.picture_input import InputTransform
 from d3s.predictions import probabilities
+from d3s.subjects import Load
 from d3s.weights import load_network
 from d3s.zero_shot import PROMPTS, TEXTS_VERSION, ZeroShotNetwork, class_features
 
 T = TypeVar("T")
-Load = Callable[[], Image.Image]
-"""Decodes a picture, in a thread of its own; raises ``BadInput`` for one that can't be read."""
 
 SCORING_VERSION = 2
 """Raised whenever a change of this module alters the numbers that a network gives a picture; old ones go unused."""

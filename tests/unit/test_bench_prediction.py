@@ -8,12 +8,13 @@ import torch
 from d3s.classifier_library import load_library
 from d3s.classifiers import Classifier
 from d3s.picture_input import InputTransform
-from predict_classifier import predict, read_shards
+from d3s.subjects import read_shards
+from predict_classifier import predict
 from prediction import PICTURES, SIDE, lay_out_pictures, lay_out_shard
 
 
 def test_the_shard_holds_the_pictures_that_the_floor_has_as_tensors(tmp_path: Path) -> None:
-    rows, pictures = read_shards([lay_out_shard(tmp_path / "a.tar")]), lay_out_pictures()
+    rows, pictures = read_shards("images", [lay_out_shard(tmp_path / "a.tar")]), lay_out_pictures()
     assert len(rows) == len(pictures) == PICTURES
     assert {picture.size for picture in pictures} == {(SIDE, SIDE)}
     network = load_library("timm").build("test_resnet", 1000, {}).network.eval()

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from PIL import Image
 from torch import nn
 
@@ -17,7 +16,7 @@ from d3s.imageio import encode_png
 from d3s.picture_input import InputTransform
 from d3s.shards import write_shard
 from d3s.weights import convert
-from tiny_classifiers import entry, plain
+from tiny_classifiers import entry, plain, write_list
 
 
 def write_pictures(folder: Path, name: str) -> tuple[Path, pd.DataFrame]:
@@ -42,9 +41,9 @@ def write_pictures(folder: Path, name: str) -> tuple[Path, pd.DataFrame]:
 
 def test_the_script_measures_each_cell(tmp_path: Path) -> None:
     given_weights = plain("timm", "test_efficientnet", tmp_path / "tiny.safetensors")
-    listed = entry("tiny", "timm", "test_efficientnet", given_weights, input={"size": 32})
-    (tmp_path / "classifiers.yaml").write_text(yaml.safe_dump([listed]))
-    convert(DEFAULTS | listed, 1000, tmp_path / "converted.safetensors")
+    listed = entry("tiny", "timm", "test_efficientnet", "tiny.safetensors", input={"size": 32})
+    write_list(tmp_path / "classifiers.yaml", listed)
+    convert(DEFAULTS | listed | {"weights": {"file": str(given_weights)}}, 1000, tmp_path / "converted.safetensors")
     tar, rows = write_pictures(tmp_path, "images")
     rows[["sample"]].assign(accepted=rows["sample"] != "alike-3").to_parquet(tmp_path / "manifest.parquet")
     given = argparse.Namespace(

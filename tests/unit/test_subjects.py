@@ -10,14 +10,14 @@ from benchmark_layouts import benchmark, make_tree
 from d3s.benchmark_index import build_index
 from d3s.crossed import Crossed
 from d3s.cutouts import paste_cutouts, plan_cutouts
-from d3s.errors import BadInput
+from d3s.errors import BadInput, D3SError
 from d3s.guides import Chooser, ShardPlan, choose_by_index, compose_shard
 from d3s.identity import file_sha256
 from d3s.imageio import image_digest
 from d3s.label_maps import LabelMap
 from d3s.shards import write_shard, write_table
 from d3s.subject_names import OWN_DATASETS
-from d3s.subjects import COLUMNS, DIGESTS, open_pictures, read_index, read_shards
+from d3s.subjects import COLUMNS, DIGESTS, loads_of, read_index, read_shards
 from material import CLASSES, PROMPTS, RANGES, make_material
 
 
@@ -55,8 +55,7 @@ def test_own_data_sets_are_read_from_their_shards(folder: Path, dataset: str, sh
     assert list(rows.columns) == COLUMNS
     assert len(rows) == count
     assert rows["sample"].is_unique
-    opened = dict(open_pictures(rows, range(len(rows))))
-    digests = {place: image_digest(one) for place, one in opened.items() if isinstance(one, Image.Image)}
+    digests = {place: image_digest(load()) for place, load in loads_of(rows, range(len(rows)))}
     assert digests == rows["digest"].to_dict()
 
 
@@ -80,7 +79,31 @@ def test_a_benchmark_is_read_from_its_files(tmp_path: Path) -> None:
     (folder / "frog/2.png").write_bytes(whole[: len(whole) // 2])
     rows = read_index(tmp_path / "theirs.parquet")
     assert list(rows.columns) == COLUMNS
-    found = dict(open_pictures(rows, [0, 1]))
-    assert isinstance(found[0], Image.Image)
-    assert isinstance(found[1], BadInput)
-    assert found[1].status == "truncated"
+    found = dict(loads_of(rows, [0, 1]))
+    assert found[0]().size == Image.open(folder / "frog/1.png").size
+    with pytest.raises(BadInput) as refused:
+        found[1]()
+    assert refused.value.status == "truncated"
+
+
+def test_a_picture_that_a_shard_lacks_is_refused_alone(folder: Path, tmp_path: Path) -> None:
+    rows = read_shards("guides", [folder / "guides.tar"])
+    rows.loc[1, "member"] = "lost.png"
+    found = dict(loads_of(rows, [0, 1]))
+    assert found[0]().size == (32, 32)
+    with pytest.raises(BadInput, match=r"has no member 'lost\.png'"):
+        found[1]()
+
+
+def test_tables_that_cannot_be_used_are_clear_errors(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(D3SError, match=r"none\.parquet can't be read"):
+        read_shards("guides", [tmp_path / "none.tar"])
+    with pytest.raises(D3SError, match="no column image_digest"):
+        read_shards("images", [folder / "cutouts.tar"])
+    write_table(tmp_path / "index.parquet", pd.DataFrame({"sample": ["a"], "file": ["a.png"]}))
+    with pytest.raises(D3SError, match="lacks the column 'box'"):
+        read_index(tmp_path / "index.parquet")
+    row = dict.fromkeys(["sample", "file", "digest", "status", "reason", "box"], "a")
+    write_table(tmp_path / "twice.parquet", pd.DataFrame([row, row]))
+    with pytest.raises(D3SError, match="the sample 'a' twice"):
+        read_index(tmp_path / "twice.parquet")

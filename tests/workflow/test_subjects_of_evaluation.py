@@ -11,7 +11,7 @@ from test_changes import CONFIG_FILE, jobs_of
 
 from benchmark_layouts import draw, make_tree
 from d3s.label_maps import read_label_map
-from d3s.subjects import open_pictures, read_index, read_shards
+from d3s.subjects import loads_of, read_index, read_shards
 from running import script, snakemake
 
 
@@ -83,10 +83,11 @@ def test_all_of_it_can_be_looked_at(made: Path, monkeypatch: pytest.MonkeyPatch)
     for dataset, tars in places.items():
         rows = read_shards(dataset, tars)
         usable = [place for place, status in enumerate(rows["status"]) if status == "ok"]
-        assert len(dict(open_pictures(rows, usable))) == len(usable) == counts[dataset]
+        opened = [load() for _, load in loads_of(rows, usable)]
+        assert len(opened) == len(usable) == counts[dataset]
     rows = read_index("results/benchmarks/theirs.parquet")
     assert rows["status"].tolist() == ["unknown_label", "ok", "ok", "ok"]
-    assert len(dict(open_pictures(rows, [1, 2, 3]))) == 3
+    assert len([load() for _, load in loads_of(rows, [1, 2, 3])]) == 3
     assert read_label_map("results/benchmarks/theirs.labels.csv").names == ("ball", "box")
 
 
