@@ -62,7 +62,7 @@ rule score_classifiers:
     benchmark:
         "benchmarks/score_classifiers.tsv"
     conda:
-        "../envs/torch.yaml"
+        "../envs/analysis.yaml"
     container:
         CONTAINERS["cpu"]
     threads: 1
