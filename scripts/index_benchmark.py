@@ -9,8 +9,9 @@ from d3s import cli
 from d3s.benchmark_index import build_index, report_index
 from d3s.benchmark_kind import build_benchmark
 from d3s.errors import D3SError
+from d3s.imagenet import built_in_map
 from d3s.kept_digests import kept_digests
-from d3s.label_maps import built_in_map, read_label_map
+from d3s.label_maps import read_label_map
 from d3s.shards import write_table, write_text
 
 log = logging.getLogger("d3s")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from d3s import cli
 from d3s.errors import D3SError
-from d3s.label_maps import CLASSES, COLUMNS, LabelMap, built_in_map, write_indices
+from d3s.imagenet import built_in_map
+from d3s.label_maps import CLASSES, COLUMNS, LabelMap, write_indices
 from d3s.shards import write_text
 from d3s.tables import Row, parse_indices, read_table
 

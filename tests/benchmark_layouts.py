@@ -11,7 +11,8 @@ from d3s.benchmark_index import build_index
 from d3s.benchmark_kind import BenchmarkKind, build_benchmark
 from d3s.config import load_schema, with_defaults
 from d3s.identity import file_sha256
-from d3s.label_maps import LabelMap, built_in_map
+from d3s.imagenet import built_in_map
+from d3s.label_maps import LabelMap
 from pictures import COCK, TENCH, draw_photo
 
 SIZE = (24, 18)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from d3s.errors import D3SError
+from d3s.label_maps import LabelMap
 from d3s.tables import Row
 
 COLUMNS = ("class_id", "name", "label", "definition", "imagenet_indices", "synset")
@@ -66,3 +67,14 @@ def imagenet_labels() -> list[str]:
 
 def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_").lower()
+
+
+def built_in_map(labels: str) -> LabelMap:
+    """The label map of ImageNet's thousand classes.
+
+    Args:
+        labels: what the labels are: ``synset`` (n01440764) or ``index`` (0 to 999).
+    """
+    column = {"synset": "synset", "index": "imagenet_indices"}[labels]
+    rows = [{**row, "label": row[column]} for row in imagenet_rows()]
+    return LabelMap.from_rows(rows, "ImageNet's classes")

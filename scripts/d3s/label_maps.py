@@ -103,19 +103,6 @@ def read_label_map(path: str | Path) -> LabelMap:
     return LabelMap.from_rows(read_table(path, "labels"), str(path))
 
 
-def built_in_map(labels: str) -> LabelMap:
-    """The map of ImageNet's thousand classes, from what timm carries.
-
-    Args:
-        labels: what the labels are: ``synset`` (n01440764) or ``index`` (0 to 999).
-    """
-    from d3s.imagenet import imagenet_rows
-
-    column = {"synset": "synset", "index": "imagenet_indices"}[labels]
-    rows = [{**row, "label": row[column]} for row in imagenet_rows()]
-    return LabelMap.from_rows(rows, "ImageNet's classes")
-
-
 def write_indices(indices: Iterable[int]) -> str:
     """``[7, 8, 9, 80]`` as ``"7-9 80"``."""
     runs: list[list[int]] = []

@@ -7,7 +7,8 @@ import pytest
 
 from conftest import ROOT
 from d3s.errors import D3SError
-from d3s.label_maps import LabelMap, built_in_map, read_label_map, write_indices
+from d3s.imagenet import built_in_map
+from d3s.label_maps import LabelMap, read_label_map, write_indices
 from d3s.tables import parse_indices
 from write_label_map import IMAGENET_9, rows_of_classes, rows_of_imagenet9
 
