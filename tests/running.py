@@ -25,7 +25,11 @@ def jobs_of(output: str) -> dict[str, int]:
     """The jobs by rule, from Snakemake's table of them; targets that only collect are left out."""
     found = re.search(r"^job +count\n-+ +-+\n(.*?)\ntotal", output, re.MULTILINE | re.DOTALL)
     counts = dict(line.split() for line in found[1].splitlines()) if found else {}
-    return {rule: int(count) for rule, count in counts.items() if rule not in {"demo", "images", "annotation"}}
+    return {
+        rule: int(count)
+        for rule, count in counts.items()
+        if rule not in {"demo", "images", "annotation", "classifiers"}
+    }
 
 
 def script(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

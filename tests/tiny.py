@@ -4,6 +4,7 @@ It goes through the same files, classes and rules as the demo; only the sizes di
 """
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ def make_tiny_project(folder: Path, named: Path | None = None) -> Path:
     write_csv(folder / "templates.csv", templates)
     make_tiny_generator(folder / "generator")
     config = tiny_config(named)
+    shutil.copyfile(config["tables"]["classifiers"], folder / "classifiers.yaml")
+    config["tables"]["classifiers"] = str(named / "classifiers.yaml")
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path

@@ -8,21 +8,18 @@ import yaml
 
 from d3s.predictions import read_predictions
 from running import jobs_of, snakemake
-from tiny import ROOT
 from tiny_classifiers import entry, plain
 
 
 def test_a_network_more_costs_its_own_jobs_and_a_missing_one_is_told(run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "run", symlinks=True))
     path = folder / "project/config.yaml"
-    config = yaml.safe_load(path.read_text())
-    listed = yaml.safe_load((ROOT / "config/classifiers.yaml").read_text())
+    table = folder / "project/classifiers.yaml"
+    listed = yaml.safe_load(table.read_text())
     plain("timm", "test_resnet", folder / "data/tiny.safetensors")
     listed.append(entry("tiny", "timm", "test_resnet", "data/tiny.safetensors", input={"size": 32}))
     listed.append(entry("absent", "torchvision", "resnet18", "data/absent.safetensors", note="draw it yourself"))
-    (folder / "project/classifiers.yaml").write_text(yaml.safe_dump(listed))
-    config["tables"]["classifiers"] = "project/classifiers.yaml"
-    path.write_text(yaml.safe_dump(config))
+    table.write_text(yaml.safe_dump(listed))
 
     done = snakemake(folder, path, "classifiers")
     assert done.returncode == 0, done.stderr[-4000:]
