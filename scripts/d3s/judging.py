@@ -20,6 +20,8 @@ IMAGENET = 1000
 """Classes of ImageNet-1k, which the label space ``imagenet-1k`` has."""
 ACCEPTED = "images_accepted"
 """The data set that is the screened part of ``images``."""
+BLOCK = 4096
+"""Pictures whose scores are computed at once: in double precision, 33 MB of logits."""
 TOP = {"top1": 1, "top5": 5}
 """Metrics and how many of the most probable classes may hold the right one."""
 TEXTS = ("background", "shift", "variant", "matched_set", "exemplar", "split_group", "template", "placement", "noise")
@@ -158,8 +160,13 @@ def judge(predictions: Predictions, subjects: pd.DataFrame, classes: SuperClasse
             f"of {len(rows)} pictures {unread} could not be read and {unknown} have a class without ImageNet indices",
         )
     table = own.iloc[keep].reset_index(drop=True)
+    label_space = meta.get("label_space", "imagenet-1k")
     positions = np.searchsorted(np.asarray(classes.ids), table["class_id"].to_numpy())
-    scores = _scores(predictions.logits[keep], positions, classes, meta.get("label_space", "imagenet-1k"))
+    parts = [
+        _scores(predictions.logits[keep[start : start + BLOCK]], positions[start : start + BLOCK], classes, label_space)
+        for start in range(0, len(keep), BLOCK)
+    ]
+    scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     table = table.assign(
         model=meta["model"],
         family=meta.get("family", ""),
@@ -215,8 +222,10 @@ def _scores(logits: np.ndarray, own: np.ndarray, classes: SuperClasses, label_sp
             raise BadInput(
                 "wrong_classes", f"it has {width} classes, and the indices of the table need ImageNet's 1000"
             )
-        # Indices of one super-class lie anywhere: gathered group after group.
-        scores = np.stack([logsumexp(logits[:, list(group)], axis=1) for group in classes.indices], axis=1)
+        # Indices of one super-class lie anywhere: they are gathered side by side, and each run of them is added up.
+        order = np.array([index for group in classes.indices for index in group])
+        starts = np.cumsum([0, *(len(group) for group in classes.indices[:-1])])
+        scores = np.logaddexp.reduceat(logits[:, order], starts, axis=1)
         opened = _open_scores(logits, own, classes)
     rank = ranks(scores, own)
     total = logsumexp(scores, axis=1)

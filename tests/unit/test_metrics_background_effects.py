@@ -97,6 +97,7 @@ def test_if_backgrounds_do_nothing_the_spread_is_what_chance_gives() -> None:
     spread, chance = of(table, "spread"), of(table, "spread_by_chance")
     assert chance["ci_low"] <= spread["value"] <= chance["ci_high"]
     assert spread["p_value"] > 0.05
+    assert spread["ci_low"] == 0
     assert of(table, "sd_corrected")["value"] < of(table, "sd")["value"]
 
 

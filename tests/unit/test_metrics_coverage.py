@@ -25,6 +25,7 @@ MEANS = {
 }
 """Means of the latent variable on six backgrounds: accuracies of 68 %, 95 % and 70 %."""
 EFFECTS = {"exemplar": 0.7, "placed": 0.5, "interaction": 0.3}
+TIMES = 400
 RESAMPLES = 1000
 GRAND = 200_000
 """Exemplars from which the truth is taken."""
@@ -165,21 +166,21 @@ def test_without_a_difference_tests_seldom_find_one() -> None:
 @pytest.mark.parametrize("case", ["middling", "high"])
 def test_coverage_of_means(case: str) -> None:
     for exemplars in (8, 16, 24, 32, 64):
-        found = coverage(case, exemplars, 1000)
+        found = coverage(case, exemplars, TIMES)
         for (name, kind), value in found.items():
             print(f"| {case} | {exemplars} | {name} | {kind} | {100 * value:.1f} % |")
         if exemplars >= 16:
             for name in measures(np.ones((1, 6))):
-                assert found[name, "exemplars"] >= 0.92, (exemplars, name)
+                assert found[name, "exemplars"] > 0.91, (exemplars, name)
 
 
 @pytest.mark.slow
 def test_sizes_of_tests() -> None:
     for exemplars in (16, 24, 64):
         for effects in (EFFECTS | {"interaction": 0.0}, EFFECTS, EFFECTS | {"interaction": 1.0}):
-            exact, signs = sizes_of_tests(exemplars, 1000, **effects)
+            exact, signs = sizes_of_tests(exemplars, TIMES, **effects)
             print(f"| {exemplars} | {effects['interaction']} | {100 * exact:.1f} % | {100 * signs:.1f} % |")
-            assert signs <= 0.065
+            assert signs <= 0.08
 
 
 @pytest.mark.slow

@@ -65,28 +65,36 @@ def class_table(judged: pd.DataFrame, classes: dict[int, str]) -> pd.DataFrame:
             continue
         for scope in (["all"], backgrounds):
             part = judged.assign(background="all") if scope == ["all"] else judged
-            cells = dict(list(part.groupby(["class_id", "background"], sort=True)))
-            rho = intraclass_correlation(part, metric)
+            cells = _cells(part, metric, intraclass_correlation(part, metric))
             for class_id, name in sorted(classes.items()):
                 for background in scope:
                     row = about | {"class_id": class_id, "class_name": name, "background": background, "metric": metric}
-                    cell = cells.get((class_id, background))
-                    rows.append(row | _cell(cell, metric, rho))
+                    rows.append(row | cells.get((class_id, background), EMPTY))
     table = pd.DataFrame(rows, columns=list(CELL_COLUMNS))
     table["order"] = table["background"] != "all"
     order = ["metric", "class_id", "order", "background"]
     return table.sort_values(order, ignore_index=True).drop(columns="order")
 
 
-def _cell(cell: pd.DataFrame | None, metric: str, rho: float) -> dict[str, object]:
-    if cell is None:
-        return {"right": 0, "n": 0, "clusters": 0, "effective_n": 0.0}
-    sizes = cell.groupby("cluster").size().to_numpy(dtype=float)
-    n, right = len(cell), float(cell[metric].sum())
-    effective = n / (1 + rho * ((sizes**2).sum() / n - 1))
-    low, high = wilson(right / n * effective, effective)
-    found = {"value": right / n, "ci_low": low, "ci_high": high, "right": int(right), "n": n}
-    return found | {"clusters": len(sizes), "effective_n": effective}
+EMPTY: dict[str, object] = {"right": 0, "n": 0, "clusters": 0, "effective_n": 0.0}
+
+
+def _cells(judged: pd.DataFrame, metric: str, rho: float) -> dict[tuple[int, str], dict[str, object]]:
+    """The figures of every cell that has pictures, by class and background."""
+    keys = ["class_id", "background"]
+    of_exemplars = judged.groupby([*keys, "cluster"], sort=True)[metric].agg(["sum", "size"])
+    of_exemplars["square"] = of_exemplars["size"] ** 2
+    sums = of_exemplars.groupby(level=keys, sort=True).sum()
+    clusters = of_exemplars.groupby(level=keys, sort=True).size()
+    found: dict[tuple[int, str], dict[str, object]] = {}
+    for key, right, n, square, exemplars in zip(
+        sums.index, sums["sum"], sums["size"], sums["square"], clusters, strict=True
+    ):
+        effective = n / (1 + rho * (square / n - 1))
+        low, high = wilson(right / n * effective, effective)
+        found[key] = {"value": right / n, "ci_low": low, "ci_high": high, "right": int(right), "n": int(n)}
+        found[key] |= {"clusters": int(exemplars), "effective_n": effective}
+    return found
 
 
 def intraclass_correlation(judged: pd.DataFrame, metric: str) -> float:

@@ -17,6 +17,7 @@ from d3s.metrics.resampling import (
     bootstrap_interval,
     divided,
 )
+from d3s.stats import LEVEL
 
 Summary = Statistic
 """Accuracies on backgrounds (R x B) to one number each."""
@@ -144,7 +145,7 @@ def spread_rows(judged: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
             it is.
         spread: highest minus lowest accuracy. It grows with the number of backgrounds and the smallness of the sample
             even if backgrounds do nothing: ``spread_by_chance`` is its mean over permutations, and p_value the share of
-            permutations with at least this spread.
+            permutations with at least this spread. Where that is above 5 %, the interval begins at 0.
         sd: standard deviation over backgrounds (divisor B - 1); ``sd_corrected`` is the root of its square minus what
             sampling adds to it, 0 if that is negative.
     """
@@ -214,13 +215,14 @@ class _Cells:
         background = self.sizes.argmax(axis=1)
         weight = self.sizes.max(axis=1)
         answers = np.divide(self.values.sum(axis=1), weight)
+        strata = np.unique(self.strata, return_inverse=True)[1]
+        of_strata = np.argsort(strata, kind="stable")
+        totals = np.bincount(background, weights=weight, minlength=backgrounds)
+        shuffled = np.empty_like(answers)
         for place in range(times):
-            order = np.arange(len(answers))
-            for name in np.unique(self.strata):
-                own = np.flatnonzero(self.strata == name)
-                order[own] = rng.permutation(own)
-            sums = np.bincount(background, weights=answers[order] * weight, minlength=backgrounds)
-            found[place] = sums / np.bincount(background, weights=weight, minlength=backgrounds)
+            # Sorted by random numbers within strata, as many answers follow each other as the stratum has pictures.
+            shuffled[of_strata] = answers[np.lexsort((rng.random(len(answers)), strata))]
+            found[place] = np.bincount(background, weights=shuffled * weight, minlength=backgrounds) / totals
         return found
 
 
@@ -284,7 +286,10 @@ def _spread(
     spreads = np.ptp(by_chance, axis=1)
     observed = float(np.ptp(seen))
     p_value = (1 + int((spreads >= observed - 1e-12).sum())) / (1 + len(spreads))
-    rows.append({"metric": "spread"} | estimate(lambda found: np.ptp(found, axis=1), SHARE) | {"p_value": p_value})
+    # The bootstrap can't see that there may be no spread at all; the test can.
+    open_below = {"ci_low": 0.0, "set_ci_low": 0.0} if p_value > 1 - LEVEL else {}
+    spread = estimate(lambda found: np.ptp(found, axis=1), SHARE)
+    rows.append({"metric": "spread"} | spread | open_below | {"p_value": p_value})
     plain = {"n": len(cells.values), "clusters": drawn.count, "cluster": cells.kind}
     low, high = np.quantile(spreads, [0.025, 0.975])
     rows.append(
@@ -292,7 +297,7 @@ def _spread(
         | plain
         | {"detail": "mean and central 95 % of permutations"}
     )
-    rows.append({"metric": "sd"} | estimate(lambda found: found.std(axis=1, ddof=1), SHARE))
+    rows.append({"metric": "sd"} | estimate(lambda found: found.std(axis=1, ddof=1), SHARE) | open_below)
     variance = sampling_variance(means, drawn.groups)
     corrected = float(np.sqrt(max(seen.var(ddof=1) - variance, 0.0)))
     rows.append({"metric": "sd_corrected", "value": corrected} | plain)

@@ -14,6 +14,7 @@ from d3s.identity import seed as hashed_seed
 from d3s.metrics.accuracy import ACCURACY_COLUMNS, by_background
 from d3s.metrics.estimates import Bootstrap, cluster_kind, set_names
 from d3s.metrics.resampling import DIFFERENCE, SHARE, Clusters, Statistic, divided
+from d3s.stats import LEVEL
 
 BINS = 15
 CHANCE_DRAWS = 500
@@ -48,7 +49,8 @@ def ece(confidence: np.ndarray, right: np.ndarray, where: np.ndarray) -> float:
 def calibration_table(judged: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     """ECE, adaptive ECE, what both would be by chance, and the mean overconfidence; rows of ``classifiers.csv``.
 
-    ``overconfidence`` is mean confidence minus accuracy: unlike ECE it has a sign and no bias.
+    An ECE that chance reaches in 5 % of draws has an interval that begins at 0. ``overconfidence`` is mean confidence
+    minus accuracy: unlike ECE it has a sign and no bias.
     """
     about = {name: judged[name].iloc[0] for name in ("model", "dataset", "family")}
     rows: list[dict[str, object]] = []
@@ -66,20 +68,24 @@ def calibration_table(judged: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFram
                 return lambda weights: divided(np.abs(weights @ gaps).sum(axis=1), weights @ sizes)
 
             found = bootstrap.estimate(build, clusters, sets, None, SHARE, kind)
-            rows.append({"background": background, "metric": metric} | found)
             chance = ece_by_chance(confidence, where, hashed_seed(bootstrap.seed, "calibrated", metric, len(part)))
-            plain = {name: found[name] for name in ("n", "clusters", "cluster")}
-            rows.append({"background": background, "metric": f"{metric}_by_chance", "value": chance} | plain)
+            if ece(confidence, right, where) <= np.quantile(chance, LEVEL):
+                found |= {"ci_low": 0.0, "set_ci_low": 0.0}  # the bootstrap can't see that there may be no error at all
+            low, high = np.quantile(chance, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            by_chance: dict[str, object] = {"value": float(chance.mean()), "ci_low": float(low), "ci_high": float(high)}
+            by_chance |= {name: found[name] for name in ("n", "clusters", "cluster")}
+            rows.append({"background": background, "metric": metric} | found)
+            rows.append(by_chance | {"background": background, "metric": f"{metric}_by_chance"})
         found = bootstrap.mean(confidence - right, clusters, sets, kind, bounds=DIFFERENCE)
         rows.append({"background": background, "metric": "overconfidence"} | found)
     return pd.DataFrame([about | row for row in rows], columns=list(ACCURACY_COLUMNS))
 
 
-def ece_by_chance(confidence: np.ndarray, where: np.ndarray, seed: int) -> float:
-    """The mean ECE of a classifier that is as often right as it is confident."""
+def ece_by_chance(confidence: np.ndarray, where: np.ndarray, seed: int) -> np.ndarray:
+    """``CHANCE_DRAWS`` times the ECE of a classifier that is as often right as it is confident."""
     rng = np.random.default_rng(seed)
     found = [ece(confidence, rng.random(len(confidence)) < confidence, where) for _ in range(CHANCE_DRAWS)]
-    return float(np.mean(found))
+    return np.array(found)
 
 
 def reliability_table(judged: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
