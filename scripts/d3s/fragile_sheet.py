@@ -159,24 +159,24 @@ def draw_fragile(parts: Sequence[FragilePart]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     top = 0
     for part, tile, height in zip(parts, tiles, heights, strict=True):
-        _legend(draw, part, top)
+        _legend(draw, part, top, named=len(parts) > 1)
         for column, background in enumerate(part.backgrounds):
             centre = LABEL_WIDTH + column * (tile + GAP) + tile // 2
             write_label(draw, (centre, top + LEGEND + HEADER // 2), background.replace("_", " "), tile, "mm")
         for place, row in enumerate(part.rows):
-            _row(sheet, draw, part, row, tile, top + LEGEND + HEADER + place * (tile + STRIP + GAP))
+            _draw_row(sheet, draw, part, row, tile, top + LEGEND + HEADER + place * (tile + STRIP + GAP))
         top += height
     return sheet
 
 
-def _legend(draw: ImageDraw.ImageDraw, part: FragilePart, top: int) -> None:
+def _legend(draw: ImageDraw.ImageDraw, part: FragilePart, top: int, named: bool) -> None:
     """What colours and signs mean, and whose they are."""
     x, y = GAP, top + 15
     for colour, text in ((BLUE, f"{RIGHT} recognised"), (MARK, f"{WRONG} taken for another class")):
         draw.rectangle((x, y - 7, x + 13, y + 6), outline=colour, width=3)
         draw.text((x + 20, y), text, INK, font=font_of(13), anchor="lm")
         x += 40 + round(draw.textlength(text, font=font_of(13)))
-    if part.shift:
+    if named:
         draw.text((WIDTH - GAP, y), part.shift, MUTED, font=font_of(13), anchor="rm")
     names = ", ".join(part.judges)
     line = f"by {names}" if len(part.judges) == 1 else f"signs from left to right: {names}"
@@ -187,7 +187,7 @@ def _legend(draw: ImageDraw.ImageDraw, part: FragilePart, top: int) -> None:
     draw.text((GAP, y + 21), line, MUTED, font=font_of(12), anchor="lm")
 
 
-def _row(
+def _draw_row(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, part: FragilePart, row: FragileRow, tile: int, top: int
 ) -> None:
     middle = top + tile // 2
@@ -205,10 +205,13 @@ def _row(
             sheet.paste(cell.image.resize((tile, tile), Image.Resampling.LANCZOS), (left, top))
         draw.rectangle(box, outline=MARK if cell.wrong else BLUE, width=4)
         if cell.right and cell.wrong:
-            half = (left, top, left + tile // 2, top + tile - 1)
-            draw.line([(half[2], half[1] + 1), (half[0] + 1, half[1] + 1)], BLUE, width=4)
-            draw.line([(half[0] + 1, half[1]), (half[0] + 1, half[3])], BLUE, width=4)
-            draw.line([(half[0], half[3] - 2), (half[2], half[3] - 2)], BLUE, width=4)
+            right, bottom, thick = left + tile // 2, top + tile - 1, 3
+            for side in (
+                (left, top, right, top + thick),
+                (left, top, left + thick, bottom),
+                (left, bottom - thick, right, bottom),
+            ):
+                draw.rectangle(side, fill=BLUE)
         _signs(draw, part.judges, cell, left, top + tile + STRIP // 2, tile)
 
 
