@@ -104,6 +104,7 @@ rule annotation:
 rule classifiers:
     input:
         "results/tables/classifiers.csv",
+        "results/tables/diversity.csv",
 
 
 rule encoders:

@@ -16,6 +16,8 @@ from d3s.tables import read_table
 
 OF_MANIFEST = ("guides", "images")
 """Data sets whose pictures the manifest knows."""
+ONCE = "crossed_guides"
+"""The guides of the crossed design are the same under every noise, and looked at once."""
 
 
 def parse() -> argparse.Namespace:
@@ -66,7 +68,10 @@ def gather_subjects(args: argparse.Namespace) -> dict[str, Subjects]:
     found = {name: Subjects(pictures, classes, usual) for name in OF_MANIFEST}
     others = []
     for name, *paths in args.subjects:
-        others.append((name, Subjects(read_subjects([Path(path) for path in paths]), classes, usual)))
+        pictures = read_subjects([Path(path) for path in paths])
+        if name == ONCE:
+            pictures = pictures[pictures["noise"] == "0"]
+        others.append((name, Subjects(pictures, classes, usual)))
     for name, index, labels in args.benchmark:
         others.append((name, Subjects(read_subjects([Path(index)]), label_map_classes(labels))))
     for name, own in others:

@@ -82,6 +82,8 @@ def complete_subjects(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         D3SError: there are no samples, or one stands twice.
     """
+    if "sample" not in table and "template" in table and "background" in table:
+        table = table.assign(sample=table["background"] + "/" + table["template"])  # templates alone, as predicted
     if "sample" not in table:
         raise D3SError("the table of pictures lacks the column 'sample'", "make it again with the workflow")
     twice = table.loc[table["sample"].duplicated(), "sample"]
@@ -119,7 +121,9 @@ def read_subjects(paths: Sequence[Path]) -> pd.DataFrame:
 
 
 def label_map_classes(path: str | Path) -> SuperClasses:
-    """A benchmark's label map (columns label and imagenet_indices) as super-classes; ids are positions in it.
+    """A benchmark's label map (columns label, name and imagenet_indices) as super-classes.
+
+    Labels of one name are one class, with the indices of all; a class's id is its place among the names.
 
     Raises:
         D3SError: it can't be read, two labels share an ImageNet index, or none has any.
@@ -142,9 +146,11 @@ def label_map_classes(path: str | Path) -> SuperClasses:
             f"{path}: imagenet_indices of {row['label']!r} is {row['imagenet_indices']!r}",
             "write numbers and ranges from 0 to 999, such as 7-9 80",
         )
+    names = table["name"] if "name" in table else table["label"]
+    indices = table["imagenet_indices"].groupby(names, sort=False).agg(" ".join)
     rows: list[Row] = [
-        {"class_id": str(place), "name": row["label"], "imagenet_indices": row["imagenet_indices"]}
-        for place, row in table.iterrows()
+        {"class_id": str(place), "name": str(name), "imagenet_indices": own.strip()}
+        for place, (name, own) in enumerate(indices.items())
     ]
     return SuperClasses.from_rows(rows, path)
 
@@ -164,7 +170,7 @@ def judge(predictions: Predictions, subjects: pd.DataFrame, classes: SuperClasse
             read and has a class that can be judged.
         D3SError: the subjects lack pictures that were predicted.
     """
-    meta, rows = predictions.meta, predictions.rows
+    meta, rows = predictions.metadata, predictions.frame
     if meta.get("status", "ok") not in ("", "ok"):
         raise BadInput(meta["status"], meta.get("reason", ""))
     place = pd.Series(np.arange(len(subjects)), index=subjects["sample"])

@@ -124,12 +124,12 @@ def _judge(path: Path, subjects: Mapping[str, Subjects]) -> tuple[list[pd.DataFr
     own = subjects[dataset]
     given = read_predictions(path)
     status: dict[str, object] = {
-        "model": given.meta.get("model", path.stem),
-        "family": given.meta.get("family", ""),
+        "model": given.metadata["model"],
+        "family": given.metadata["family"],
         "dataset": dataset,
         "status": "ok",
         "reason": "",
-        "predicted": int((given.rows["status"] == "ok").sum()),
+        "predicted": int((given.frame["status"] == "ok").sum()),
         "judged": 0,
     }
     try:

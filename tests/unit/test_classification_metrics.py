@@ -3,15 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
 import predict_classifier
-import score_classifiers
-from d3s.classification_metrics import accuracy_table, confusion_table, judged_rows, prediction_row, ranks
-from d3s.errors import D3SError
+from d3s.classification_metrics import prediction_row
 from d3s.imageio import encode_png, image_digest
 from d3s.shards import write_shard
 from d3s.superclasses import SuperClasses
@@ -33,80 +30,10 @@ def manifest() -> pd.DataFrame:
     )
 
 
-def predictions(dataset: str, p_0: list[float], p_2: list[float], model: str = "lite2") -> pd.DataFrame:
-    return pd.DataFrame({"dataset": dataset, "sample": manifest()["sample"], "model": model, "p_0": p_0, "p_2": p_2})
-
-
-GUIDES = predictions("guides", [0.9, 0.9, 0.1, 0.2, 0.5], [0.1, 0.0, 0.6, 0.5, 0.5])
-IMAGES = predictions("images", [0.9, 0.2, 0.1, 0.8, 0.5], [0.1, 0.7, 0.6, 0.1, 0.5])
-
-
 def test_a_row_keeps_the_sums_and_the_top_of_imagenet() -> None:
     probabilities = np.zeros(10)
     probabilities[[5, 7, 8]] = [0.4, 0.25, 0.35]
     assert prediction_row(probabilities, CLASSES) == {"p_0": 0.6, "p_2": 0.4, "top1_index": 5, "top1_probability": 0.4}
-
-
-def test_ties_count_against_a_class() -> None:
-    probabilities = np.array([[0.5, 0.3, 0.2], [0.3, 0.3, 0.4], [0.0, 0.0, 0.0]])
-    assert ranks(probabilities, np.array([0, 0, 2])).tolist() == [1, 3, 3]
-
-
-def test_accuracy_by_data_set_and_background() -> None:
-    judged = judged_rows(pd.concat([GUIDES, IMAGES]), manifest(), CLASSES)
-    table = accuracy_table(judged, seed=0, resamples=50)
-    top1 = table[table["metric"] == "top1"].set_index(["dataset", "background"])
-    assert top1["value"].to_dict() == {
-        ("guides", "all"): 1.0,
-        ("guides", "grass"): 1.0,
-        ("guides", "night"): 1.0,
-        ("images", "all"): 0.5,
-        ("images", "grass"): 1.0,
-        ("images", "night"): 0.0,
-        ("images_accepted", "all"): pytest.approx(2 / 3),
-        ("images_accepted", "grass"): 1.0,
-        ("images_accepted", "night"): 0.0,
-    }
-    assert top1["n"].tolist() == [4, 2, 2, 4, 2, 2, 3, 2, 1]
-    assert (table.loc[table["metric"] == "top5", "value"] == 1).all(), "two super-classes leave top-5 no way to fail"
-
-
-def test_the_table_is_this_text() -> None:
-    judged = judged_rows(GUIDES, manifest(), CLASSES)
-    text = accuracy_table(judged, seed=0, resamples=50).to_csv(index=False, lineterminator="\n").splitlines()
-    assert text[:2] == [
-        "model,dataset,background,metric,value,ci_low,ci_high,n",
-        "lite2,guides,all,top1,1.0,1.0,1.0,4",
-    ]
-
-
-def test_confusions_are_long() -> None:
-    judged = judged_rows(IMAGES, manifest(), CLASSES)
-    table = confusion_table(judged[judged["dataset"] == "images"])
-    assert table.to_csv(index=False, lineterminator="\n") == (
-        "model,dataset,class_id,predicted,n\n"
-        "lite2,images,0,0,1\n"
-        "lite2,images,0,2,1\n"
-        "lite2,images,2,0,1\n"
-        "lite2,images,2,2,1\n"
-    )
-
-
-def test_unreadable_pictures_are_not_judged() -> None:
-    unreadable = IMAGES.assign(p_0=IMAGES["p_0"].where(IMAGES["sample"] != "b-night"))
-    judged = judged_rows(unreadable, manifest(), CLASSES)
-    assert judged.loc[judged["dataset"] == "images", "sample"].tolist() == ["a-grass", "a-night", "b-grass"]
-
-
-def test_predictions_for_other_classes_are_refused() -> None:
-    other = SuperClasses(ids=(0, 2, 4), names=("bird", "fruit", "car"), indices=((7,), (5,), (1,)))
-    with pytest.raises(D3SError, match="not for the super-classes"):
-        judged_rows(IMAGES, manifest(), other)
-
-
-def test_predictions_for_samples_that_the_manifest_lacks_are_refused() -> None:
-    with pytest.raises(D3SError, match="lacks 1 of the samples predicted, such as a-night"):
-        judged_rows(IMAGES, manifest().drop(index=1), CLASSES)
 
 
 def write_pictures(folder: Path, name: str, cut: str = "") -> Path:
@@ -125,7 +52,7 @@ def write_pictures(folder: Path, name: str, cut: str = "") -> Path:
     return folder / f"{name}.tar"
 
 
-def test_the_scripts_predict_and_score(tmp_path: Path) -> None:
+def test_the_script_predicts(tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_file(build_model("test_efficientnet").state_dict(), tmp_path / "tiny.safetensors")
     table = tmp_path / "classes.csv"
@@ -156,20 +83,3 @@ def test_the_scripts_predict_and_score(tmp_path: Path) -> None:
     assert unreadable[["dataset", "sample"]].to_numpy().tolist() == [["images", "b-night"]]
     a_guide, a_picture = (found[found["dataset"] == name].iloc[0] for name in ("guides", "images"))
     assert a_guide["p_0"] == a_picture["p_0"], "equal pixels give equal probabilities, whatever stands beside them"
-
-    manifest().to_parquet(tmp_path / "manifest.parquet")
-    scoring = argparse.Namespace(
-        predictions=[predicting.output],
-        manifest=tmp_path / "manifest.parquet",
-        classes=table,
-        rows_digest=None,
-        seed=0,
-        bootstrap=20,
-        output=tmp_path / "classifiers.csv",
-        confusion=tmp_path / "confusion.csv",
-    )
-    score_classifiers.main(scoring)
-    scores = pd.read_csv(scoring.output)
-    n = scores[(scores["background"] == "all") & (scores["metric"] == "top1")].set_index("dataset")["n"]
-    assert n.to_dict() == {"guides": 4, "images": 3, "images_accepted": 2}
-    assert pd.read_csv(scoring.confusion)["n"].sum() == 9

@@ -293,13 +293,13 @@ def _spread(
         | {"detail": "mean and central 95 % of permutations"}
     )
     rows.append({"metric": "sd"} | estimate(lambda found: found.std(axis=1, ddof=1), SHARE))
-    variance = _sampling_variance(means, drawn.groups)
+    variance = sampling_variance(means, drawn.groups)
     corrected = float(np.sqrt(max(seen.var(ddof=1) - variance, 0.0)))
     rows.append({"metric": "sd_corrected", "value": corrected} | plain)
     return [{"shift": shift, "detail": design} | row for row in rows]
 
 
-def _sampling_variance(means: Statistic, groups: int) -> float:
+def sampling_variance(means: Statistic, groups: int) -> float:
     """What sampling clusters adds to the variance between backgrounds: by the jackknife, of the centred accuracies."""
     if groups < 2:
         return 0.0

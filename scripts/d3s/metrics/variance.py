@@ -1,26 +1,33 @@
 """How much of a classifier's variation is the foreground's, the background's, the noise's: variance components.
 
 Balanced random-effects analysis of variance within classes (Searle, Casella and McCulloch, "Variance components", 1992,
-chapter 4): exemplars e, placements p in exemplars, noises q in those, backgrounds b crossed with all of them:
+chapter 4) of exemplars E, placements P, noises Q and backgrounds B, each crossed with all others: a class's placements
+and noises are the same for all of its exemplars, and a template goes with placement and background. Components of all
+15 effects follow from expected mean squares, and are added up to
 
-    y = class + e + p(e) + q(e, p) + b + e x b + p x b + q x b
+    foreground                E
+    placement                 P + E x P
+    noise                     Q + E x Q + P x Q + E x P x Q
+    background                B
+    foreground_x_background   E x B
+    rest                      all that involves B with P (templates, too) or Q
 
-Placements and noises count as nested, because a place or a noise does to another foreground what another one would; if
-their effects were shared between exemplars, they would be part of p and q all the same. Components follow from expected
-mean squares; a negative one is set to 0 before shares are taken, and its estimate is in the table. For intervals,
-exemplars are drawn anew within classes; mean squares between exemplars are then means over pairs of two different ones,
-since an exemplar drawn twice is no evidence that exemplars are alike.
+A negative one is set to 0 before shares are taken, and its estimate is in the table. For intervals, exemplars are drawn
+anew within classes. What is between exemplars is then a mean over pairs of two different ones, since an exemplar drawn
+twice is no evidence that exemplars are alike: the covariance of two exemplars' effects estimates what effects have in
+common (B, say), their variance that and what the exemplar adds (B + E x B).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from d3s.metrics.blocks import matched_blocks
 from d3s.metrics.estimates import Bootstrap
-from d3s.metrics.resampling import SHARE, bootstrap_interval
+from d3s.metrics.resampling import SHARE, bootstrap_interval, divided
 
 VARIANCE_COLUMNS = (
     *("model", "family", "dataset", "shift", "design", "outcome", "component", "share", "ci_low", "ci_high"),
@@ -62,11 +69,11 @@ def variance_table(judged: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
         if crossed:
             for shift, part in judged.groupby("shift", sort=True):
                 head = about | {"shift": shift, "design": "crossed", "outcome": outcome}
-                rows += [head | row for row in _shares(crossed_designs(part, column), crossed_components, bootstrap)]
+                rows += [head | row for row in _shares(crossed_designs(part, column), CROSSED, bootstrap)]
         else:
             for block, designs in set_designs(judged, outcome):
                 head = about | {"shift": block, "design": "sets", "outcome": outcome}
-                rows += [head | row for row in _shares(designs, two_way_components, bootstrap)]
+                rows += [head | row for row in _shares(designs, TWO_WAY, bootstrap)]
     return pd.DataFrame(rows, columns=list(VARIANCE_COLUMNS))
 
 
@@ -110,131 +117,104 @@ def set_designs(judged: pd.DataFrame, outcome: str) -> list[tuple[str, list[Desi
     return found
 
 
-Components = Callable[[dict[str, np.ndarray], tuple[int, int, int]], dict[str, np.ndarray]]
-"""Mean squares and the numbers of placements, noises and backgrounds to components, each an array over resamples."""
+def components(designs: Sequence[Design], weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The components ``CROSSED`` of weighted exemplars, over classes.
 
-
-def crossed_components(squares: dict[str, np.ndarray], levels: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    """The components ``CROSSED`` from expected mean squares.
-
-    With one placement, or one noise, its component can't be told from the foreground's, or from the placement's: it is
-    NaN there. With one of both, the interaction can't be told from the rest.
-    """
-    p, q, b = levels
-    nothing = np.full_like(squares["background"], np.nan)
-    within = squares["exemplar_background"]  # of means over p x q cells
-    if p > 1 and q > 1:
-        rest = squares["noise_background"]
-        placement_background = (squares["placement_background"] - rest) / q
-        noise = (squares["noise"] - rest) / b
-        placement = (squares["placement"] - squares["noise"] - squares["placement_background"] + rest) / (b * q)
-        interaction = within - squares["placement_background"] / (p * q)
-        of_cells = squares["placement"] / (b * p * q)
-        rest = rest + placement_background
-    elif p > 1 or q > 1:
-        # One level of repetition: placements with a noise each, or noises at one place.
-        rest, many = squares["placement_background" if p > 1 else "noise_background"], max(p, q)
-        repeated = squares["placement" if p > 1 else "noise"]
-        found = (repeated - rest) / b
-        placement, noise = (found, nothing) if p > 1 else (nothing, found)
-        interaction = within - rest / many
-        of_cells = repeated / (b * many)
-    else:
-        placement = noise = interaction = nothing
-        foreground = squares["exemplar"] - within / b
-        parts = (foreground, placement, noise, squares["background"], interaction, within)
-        return dict(zip(CROSSED, parts, strict=True))
-    foreground = squares["exemplar"] - interaction / b - of_cells
-    parts = (foreground, placement, noise, squares["background"], interaction, rest)
-    return dict(zip(CROSSED, parts, strict=True))
-
-
-def two_way_components(squares: dict[str, np.ndarray], levels: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    """The components ``TWO_WAY``: as of one placement and one noise, with sets in place of exemplars."""
-    found = crossed_components(squares, levels)
-    return {"set": found["foreground"], "background": found["background"], "rest": found["rest"]}
-
-
-def mean_squares(designs: Sequence[Design], weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean squares of weighted exemplars, over classes.
+    A design with a single placement (or noise) tells nothing of its component, which is NaN: it goes to the foreground,
+    and what a template does to the background. With a single one of both, the interaction can't be told from the rest.
 
     Args:
-        designs: one per class.
+        designs: one per class; all have the same numbers of placements, noises and backgrounds.
         weights: for each, R x e: how often each exemplar is drawn.
 
     Returns:
-        R numbers each (b backgrounds, p placements, q noises per exemplar):
-
-        - ``exemplar``: variance between the means of exemplars;
-        - ``background``: the covariance of two exemplars' profiles over backgrounds, which is the component itself;
-        - ``exemplar_background``: the variance of an exemplar's profile beyond that;
-        - ``placement``, ``placement_background``, ``noise``, ``noise_background``: the mean squares of the usual table,
-          within exemplars; NaN where there is one level.
+        R numbers each. Between classes, what is between exemplars weighs by their number less one, what is within them
+        by their number.
     """
-    pairwise: dict[str, list[np.ndarray]] = {"exemplar": [], "background": [], "exemplar_background": []}
-    single: dict[str, list[np.ndarray]] = {}
-    pair_shares, shares = [], []
+    levels = dict(zip("PQB", designs[0].values.shape[1:], strict=True))
+    own: dict[str, list[np.ndarray]] = {}
+    common: dict[str, list[np.ndarray]] = {}
+    between: list[np.ndarray] = []
+    sizes, pair_sizes = [], []
     for design, weight in zip(designs, weights, strict=True):
-        exemplars = len(design.values)
-        profiles = design.values.mean(axis=(1, 2))
-        means = profiles.mean(axis=1)
-        centred = profiles - means[:, None]
-        products = centred @ centred.T / (profiles.shape[1] - 1)
         total = weight.sum(axis=1)
         pairs = total**2 - (weight**2).sum(axis=1)  # ordered pairs of different exemplars
-        with np.errstate(invalid="ignore", divide="ignore"):
-            covariance = (((weight @ products) * weight).sum(axis=1) - weight**2 @ np.diag(products)) / pairs
-            apart = (means[:, None] - means[None, :]) ** 2 / 2
-            between = ((weight @ apart) * weight).sum(axis=1) / pairs
-            own = weight @ np.diag(products) / total
-        known = pairs > 0
-        pair_shares.append(np.where(known, exemplars - 1, 0).astype(float))
-        for name, values in (
-            ("exemplar", between),
-            ("background", covariance),
-            ("exemplar_background", own - covariance),
-        ):
-            pairwise[name].append(np.where(known, values, 0.0))
-        inside = _inside(design.values)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            for name, values in inside.items():
-                single.setdefault(name, []).append(np.where(total > 0, weight @ values / total, 0.0))
-        shares.append(np.where(total > 0, exemplars, 0).astype(float))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = {
-            name: (np.stack(parts) * np.stack(pair_shares)).sum(axis=0) / np.stack(pair_shares).sum(axis=0)
-            for name, parts in pairwise.items()
-        }
-        found |= {
-            name: (np.stack(parts) * np.stack(shares)).sum(axis=0) / np.stack(shares).sum(axis=0)
-            for name, parts in single.items()
-        }
-    return found
+        sizes.append(np.where(total > 0, len(design.values), 0).astype(float))
+        pair_sizes.append(np.where(pairs > 0, len(design.values) - 1, 0).astype(float))
+        for effect, products in _products(design.values).items():
+            alone = np.diag(products)
+            own.setdefault(effect, []).append(divided(weight @ alone, total))
+            both = ((weight @ products) * weight).sum(axis=1) - weight**2 @ alone
+            common.setdefault(effect, []).append(divided(both, pairs))
+        means = design.values.mean(axis=(1, 2, 3))
+        apart = (means[:, None] - means[None, :]) ** 2 / 2
+        between.append(divided(((weight @ apart) * weight).sum(axis=1), pairs))
 
+    def over_classes(parts: Sequence[np.ndarray], shares: Sequence[np.ndarray]) -> np.ndarray:
+        return divided(np.nansum(np.stack(parts) * np.stack(shares), axis=0), np.stack(shares).sum(axis=0))
 
-def _inside(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean squares within each of e exemplars of e x p x q x b values; NaN where there are no degrees of freedom."""
-    _, p, q, b = values.shape
-    by_background = values.mean(axis=(1, 2), keepdims=True)
-    of_places = values.mean(axis=2, keepdims=True)  # e x p x 1 x b
-    places, exemplars = of_places.mean(axis=3, keepdims=True), by_background.mean(axis=3, keepdims=True)
-    cells = values.mean(axis=3, keepdims=True)  # e x p x q x 1
-
-    def square(deviation: np.ndarray, repeats: int, freedom: int) -> np.ndarray:
-        total = repeats * (deviation**2).sum(axis=(1, 2, 3))
-        return total / freedom if freedom else np.full(len(values), np.nan)
-
+    selves = {effect: over_classes(parts, sizes) for effect, parts in own.items()}
+    shared = {effect: over_classes(parts, pair_sizes) for effect, parts in common.items()}
+    foreground = over_classes(between, pair_sizes)
+    for effect in selves:
+        foreground = foreground - (selves[effect] - shared[effect]) / np.prod([levels[name] for name in effect])
+    nothing = np.full_like(foreground, np.nan)
+    mixed = [values for effect, values in selves.items() if "B" in effect and effect != "B"]
+    interaction = selves["B"] - shared["B"]
     return {
-        "placement": square(places - exemplars, q * b, p - 1),
-        "placement_background": square(of_places - places - by_background + exemplars, q, (p - 1) * (b - 1)),
-        "noise": square(cells - places, b, p * (q - 1)),
-        "noise_background": square(values - cells - of_places + places, 1, p * (q - 1) * (b - 1)),
+        "foreground": foreground,
+        "placement": selves.get("P", nothing),
+        "noise": selves["Q"] + selves.get("PQ", 0.0) if "Q" in selves else nothing,
+        "background": shared["B"],
+        "foreground_x_background": interaction if mixed else nothing,
+        "rest": np.sum(mixed, axis=0) if mixed else interaction,
     }
 
 
-def _shares(designs: Sequence[Design], components: Components, bootstrap: Bootstrap) -> list[dict[str, object]]:
+def two_way_components(designs: Sequence[Design], weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The components ``TWO_WAY``: as of one placement and one noise, with sets in place of exemplars."""
+    found = components(designs, weights)
+    return {"set": found["foreground"], "background": found["background"], "rest": found["rest"]}
+
+
+def _products(values: np.ndarray) -> dict[str, np.ndarray]:
+    """For every effect within exemplars (P, Q, B, PQ, ...), what each two exemplars say of its component.
+
+    The mean product of the effects of two exemplars, less what effects that contain it add to that: with one and the
+    same exemplar, the component's usual estimate from mean squares, sum over C of (-1)^(|C| - |A|) MS_C over the number
+    of cells of each level of A, where C runs over A and all effects that contain it.
+
+    Args:
+        values: e x p x q x b.
+
+    Returns:
+        e x e symmetric matrices; effects of factors with a single level are left out.
+    """
+    active = {name: axis for axis, name in enumerate("PQB", start=1) if values.shape[axis] > 1}
+    cells = np.prod([values.shape[axis] for axis in active.values()])
+    squares: dict[str, np.ndarray] = {}
+    effects = ["".join(names) for size in range(1, len(active) + 1) for names in combinations(active, size)]
+    for effect in effects:
+        part = values
+        for name, axis in active.items():
+            mean = part.mean(axis=axis, keepdims=True)
+            part = part - mean if name in effect else mean
+        flat = part.reshape(len(values), -1)
+        freedom = np.prod([values.shape[active[name]] - 1 for name in effect])
+        squares[effect] = flat @ flat.T * (cells / flat.shape[1]) / freedom
+    return {
+        effect: sum(
+            (-1) ** (len(other) - len(effect)) * square
+            for other, square in squares.items()
+            if set(effect) <= set(other)
+        )
+        / (cells / np.prod([values.shape[active[name]] for name in effect]))
+        for effect in effects
+    }
+
+
+def _shares(designs: Sequence[Design], names: Sequence[str], bootstrap: Bootstrap) -> list[dict[str, object]]:
     """Rows of all components, each with its share of the sum of those that are known."""
-    names = CROSSED if components is crossed_components else TWO_WAY
     if not designs:
         reason = "no class has two exemplars (sets) with a picture in every cell"
         return [{"component": name, "reason": reason} for name in names]
@@ -252,7 +232,8 @@ def _shares(designs: Sequence[Design], components: Components, bootstrap: Bootst
         return found
 
     def variances(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return components(mean_squares(designs, spread_out(weights)), (p, q, b))
+        found = components if names == CROSSED else two_way_components
+        return found(designs, spread_out(weights))
 
     everything = np.ones((1, sum(part.groups for part in strata)))
     estimates = {name: float(values[0]) for name, values in variances(everything).items()}
