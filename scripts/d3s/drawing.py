@@ -22,6 +22,8 @@ WIDTH = 4.2
 """Inches; 302 points, less than the CSS pixels that a phone of 390 leaves to a figure."""
 
 INK, MUTED, GRID, PAPER = "#1d2125", "#67707a", "#dfe3e7", "#fffffe"
+STRONG_BLUE = "#1f6aa5"
+"""For areas with letters on them: unlike ``BLUE``, it stays on a dark page."""
 BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW = (
     "#0072b2",
     "#e69f00",
@@ -32,6 +34,8 @@ BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW = (
     "#c9b800",
 )
 
+WORDS_ONLY = "words-only"
+"""The id of the text of a figure that has nothing to draw."""
 Colour = tuple[float, float, float, float]
 """Red, green, blue and opacity, from 0 to 1."""
 
@@ -85,7 +89,8 @@ def figure_of(height: float) -> Figure:
 def words_only(message: str) -> Figure:
     """A figure that says why there is nothing to draw."""
     figure = figure_of(0.7)
-    figure.text(0.5, 0.5, textwrap.fill(message, 56), ha="center", va="center", color=MUTED)
+    # The name lets the report leave such a figure out.
+    figure.text(0.5, 0.5, textwrap.fill(message, 56), ha="center", va="center", color=MUTED, gid=WORDS_ONLY)
     return figure
 
 

@@ -19,6 +19,7 @@ from d3s.drawing import (
     ORANGE,
     RED,
     SKY,
+    STRONG_BLUE,
     YELLOW,
     beside_row,
     difference_colour,
@@ -40,13 +41,13 @@ from d3s.roles import judges_of, marks_of
 SUBJECT = "images"
 """The data set whose figures are drawn: the generated images, unscreened."""
 COMPONENTS = {
-    "foreground": ("foreground", BLUE, ""),
-    "set": ("matched set", BLUE, ""),
-    "placement": ("placement", SKY, ""),
-    "noise": ("noise", YELLOW, ""),
-    "background": ("background", ORANGE, ""),
-    "foreground_x_background": ("foreground x background", RED, ""),
-    "rest": ("rest", "#b4bac1", ""),
+    "foreground": ("foreground", STRONG_BLUE),
+    "set": ("matched set", STRONG_BLUE),
+    "placement": ("placement", SKY),
+    "noise": ("noise", YELLOW),
+    "background": ("background", ORANGE),
+    "foreground_x_background": ("foreground x background", RED),
+    "rest": ("rest", "#b4bac1"),
 }
 """Components of variance with their names and colours, in the order of the bars."""
 OUTCOMES = {"margin": "log odds of the own class", "correct": "right or wrong"}
@@ -333,7 +334,7 @@ def _stacked(axes: Axes, rows: pd.DataFrame, models: Sequence[str], components: 
         colour = COMPONENTS[component][1]
         axes.barh(range(len(models)), width, left=left, height=0.72, color=colour)
         # Letters have the ink of their bar and not of the page; yellow and grey bear dark ones only.
-        ink = "#ffffff" if colour in (BLUE, RED) else "#0b0d0f"
+        ink = "#ffffff" if colour in (STRONG_BLUE, RED) else "#0b0d0f"
         for place, (start, size) in enumerate(zip(left, width, strict=True)):
             if size >= 7:
                 axes.text(start + size / 2, place, f"{size:.0f}", ha="center", va="center", fontsize=7, color=ink)
