@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import norm, t
+from scipy.special import expit, ndtr, ndtri, stdtrit
 
 from d3s.identity import digest
 from d3s.identity import seed as hashed_seed
@@ -98,7 +97,7 @@ class Clusters:
         return _multinomial(self._identity, self.groups, self.resamples)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _multinomial(seed: int, groups: int, resamples: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(np.float64)
@@ -161,12 +160,12 @@ def bootstrap_interval(
     tolerance = 1e-12 * max(1.0, abs(value))
     below = np.searchsorted(drawn, value - tolerance), np.searchsorted(drawn, value + tolerance, side="right")
     share = np.clip(sum(below) / 2, 1, len(drawn) - 1) / len(drawn)
-    bias = float(norm.ppf(share))
-    reach = float(t.ppf((1 + LEVEL) / 2, freedom)) * widening
+    bias = float(ndtri(share))
+    reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) * widening
     ends = []
     for sign in (-1, 1):
         shifted = bias + sign * reach
-        level = float(norm.cdf(bias + shifted / max(1 - acceleration * shifted, 0.1)))
+        level = float(ndtr(bias + shifted / max(1 - acceleration * shifted, 0.1)))
         ends.append(float(np.quantile(drawn, level)))
     low, high = _student(value, float(np.sqrt(estimates.sum())), freedom, bounds)
     return Interval(value, min(ends[0], low), max(ends[1], high))
@@ -174,7 +173,7 @@ def bootstrap_interval(
 
 def _student(value: float, error: float, freedom: float, bounds: tuple[float, float] | None) -> tuple[float, float]:
     """The interval of Student's distribution; of a share between 0 and 1, of its log odds."""
-    reach = float(t.ppf((1 + LEVEL) / 2, freedom)) * error
+    reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
     if bounds == SHARE and 0 < value < 1:
         odds, reach = np.log(value / (1 - value)), reach / (value * (1 - value))
         return float(expit(odds - reach)), float(expit(odds + reach))
@@ -206,7 +205,7 @@ def wilson(right: float, n: float) -> tuple[float, float]:
     """The 95 % interval of Wilson (1927) for a share of n independent answers; n need not be whole."""
     if n <= 0:
         return float("nan"), float("nan")
-    z = float(norm.ppf((1 + LEVEL) / 2))
+    z = float(ndtri((1 + LEVEL) / 2))
     share = right / n
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
@@ -237,6 +236,6 @@ def _influences(statistic: Statistic, groups: Sequence[int]) -> list[np.ndarray]
 def _agreeing(value: float, clusters: int, bounds: tuple[float, float] | None) -> Interval:
     if bounds is None:
         return Interval(value, value, value)
-    z = float(norm.ppf((1 + LEVEL) / 2))
+    z = float(ndtri((1 + LEVEL) / 2))
     reach = z**2 / (clusters + z**2)
     return Interval(value, max(bounds[0], value - reach), min(bounds[1], value + reach))

@@ -69,11 +69,11 @@ def variance_table(judged: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
         if crossed:
             for shift, part in judged.groupby("shift", sort=True):
                 head = about | {"shift": shift, "design": "crossed", "outcome": outcome}
-                rows += [head | row for row in _shares(crossed_designs(part, column), CROSSED, bootstrap)]
+                rows += [head | row for row in shares_of(crossed_designs(part, column), CROSSED, bootstrap)]
         else:
             for block, designs in set_designs(judged, outcome):
                 head = about | {"shift": block, "design": "sets", "outcome": outcome}
-                rows += [head | row for row in _shares(designs, TWO_WAY, bootstrap)]
+                rows += [head | row for row in shares_of(designs, TWO_WAY, bootstrap)]
     return pd.DataFrame(rows, columns=list(VARIANCE_COLUMNS))
 
 
@@ -213,7 +213,7 @@ def _products(values: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _shares(designs: Sequence[Design], names: Sequence[str], bootstrap: Bootstrap) -> list[dict[str, object]]:
+def shares_of(designs: Sequence[Design], names: Sequence[str], bootstrap: Bootstrap) -> list[dict[str, object]]:
     """Rows of all components, each with its share of the sum of those that are known."""
     if not designs:
         reason = "no class has two exemplars (sets) with a picture in every cell"
