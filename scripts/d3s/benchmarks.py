@@ -20,6 +20,7 @@ STAGES = (
     "build_manifest",
     "predict_classifier",
     "score_classifiers",
+    "measure_diversity",
     "cache_activations",
     "train_encoder",
     "extract_features",
@@ -27,6 +28,7 @@ STAGES = (
     "spurious_correlation",
     "export_dataset",
     "draw_contact_sheet",
+    "draw_fragile_sets",
     "draw_figures",
 )
 """Rules in the order of the workflow; those it does not know come last, by name."""
