@@ -10,7 +10,8 @@ from pathlib import Path
 
 from d3s import cli
 from d3s.errors import D3SError
-from d3s.figures import FIGURES, load_table, write_figure
+from d3s.figures import FIGURES, write_figure
+from d3s.result_tables import load_table
 from d3s.roles import parse_roles, with_roles
 
 log = logging.getLogger(__name__)

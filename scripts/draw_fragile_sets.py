@@ -11,8 +11,8 @@ import pandas as pd
 
 from d3s import cli
 from d3s.contact_sheet import write_sheet
-from d3s.figures import load_table
 from d3s.fragile_sheet import SET_COLUMNS, as_data, draw_fragile, read_parts
+from d3s.result_tables import load_table
 from d3s.shards import write_json
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Figures, each from one table alone; this module has those of the data set and of encoders, and the list of all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -59,32 +59,6 @@ COUNT_COLUMNS = ("split", "background", "class_id", "class_name", "status", "n")
 
 
 # ---------------------------------------------------------------- tables
-
-
-def load_table(path: str | Path | None, columns: Iterable[str]) -> pd.DataFrame:
-    """Read a CSV table; one that is absent, or has no rows, is an empty table with its columns.
-
-    The column ``difference`` of paired tables comes out as ``value``.
-
-    Raises:
-        D3SError: the file has rows, but lacks a column, or is no CSV.
-    """
-    columns = list(columns)
-    if path is None or not Path(path).is_file() or Path(path).stat().st_size == 0:
-        return pd.DataFrame(columns=columns)
-    try:
-        # "None", "NA" and "null" are fair names of classes and backgrounds: only an empty cell is missing.
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"worker": str})
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise D3SError(f"{path} can't be read as CSV ({error})", "delete it and run the workflow again") from None
-    if "value" in columns and "value" not in table and "difference" in table:
-        table = table.rename(columns={"difference": "value"})
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise D3SError(f"{path} lacks the column {lacking[0]!r}", "delete it and run the workflow again")
-    for name in {"value", "ci_low", "ci_high", "chance"} & set(table.columns):
-        table[name] = pd.to_numeric(table[name], errors="coerce")
-    return table
 
 
 def over_seeds(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

@@ -36,6 +36,7 @@ from d3s.drawing import (
     words_only,
 )
 from d3s.figures_classifiers import DATASETS, Draw, chosen_models, of_what_remains
+from d3s.result_tables import texts
 from d3s.roles import judges_of, marks_of
 
 SUBJECT = "images"
@@ -53,6 +54,8 @@ COMPONENTS = {
 OUTCOMES = {"margin": "log odds of the own class", "correct": "right or wrong"}
 REFERENCES = ((SKY, "X"), (GREEN, "P"), (RED, "v"))
 """Marks of references that are neither guides nor cut-outs."""
+MOST_TWICE = 14
+"""Classifiers that have a bar for each outcome; of more, the figure would be too long."""
 MOST_DOTS = 60
 """Classes that stand as single dots; of more, a bar shows where eight in ten lie."""
 
@@ -63,11 +66,6 @@ EFFECT_COLUMNS = (
 PAIRED_COLUMNS = (*("model", "dataset", "shift", "first", "second", "value", "n", "p_holm", "p_clustered_holm"),)
 VARIANCE_COLUMNS = ("model", "dataset", "shift", "design", "outcome", "component", "share", "ci_low", "ci_high")
 DIVERSITY_COLUMNS = ("dataset", "shift", "class_id", "background", "value", "pairs")
-
-
-def texts(table: pd.DataFrame, *names: str) -> pd.DataFrame:
-    """The table with these columns as text; an empty cell is an empty text, and an absent column one of them."""
-    return table.assign(**{name: table[name].fillna("").astype(str) if name in table else "" for name in names})
 
 
 def overall(table: pd.DataFrame, *metrics: str) -> pd.DataFrame:
@@ -159,7 +157,7 @@ def draw_effects(table: pd.DataFrame) -> Figure:
             backgrounds,
             [[difference_colour(cell.value, most) if cell else None for cell in line] for line in cells],
             [[signed(cell.value) if cell else "" for cell in line] for line in cells],
-            size=7.5 if len(backgrounds) <= 7 else 6.5,
+            size=7.5 if len(backgrounds) <= 7 else 6,
         )
         for y, line in enumerate(cells):
             for x, cell in enumerate(line):
@@ -228,7 +226,7 @@ def draw_flips(table: pd.DataFrame) -> Figure:
         axes.tick_params(axis="y", labelleft=axes in panels[::2])
     left_out = of_what_remains(len(lines), len(ranked), "classifiers")
     if left_out:
-        figure.supxlabel(left_out.strip(" ()"), fontsize=8.5, color=MUTED)
+        figure.supxlabel(left_out.strip(), fontsize=8.5, color=MUTED)
     entries = [
         ("measured", *measured),
         ("if backgrounds did nothing", *no_effect),
@@ -304,7 +302,7 @@ def draw_variance(table: pd.DataFrame) -> Figure:
     models = chosen_models(ranked, rows)
     parts = [
         (outcome, shift)
-        for outcome in OUTCOMES
+        for outcome in (OUTCOMES if len(models) <= MOST_TWICE else list(OUTCOMES)[:1])
         for shift in sorted(set(rows["shift"]))
         if ((rows["outcome"] == outcome) & (rows["shift"] == shift)).any()
     ]

@@ -54,8 +54,8 @@ def chosen_models(ranked: Sequence[str], table: pd.DataFrame, most: int = MOST_M
 
 
 def of_what_remains(shown: int, in_all: int, noun: str) -> str:
-    """How many are left out, as the end of an axis's label; empty if all are shown."""
-    return f" ({in_all - shown} more {noun} stand in the table)" if in_all > shown else ""
+    """How many are left out, as a second line of an axis's label; empty if all are shown."""
+    return f"\n{in_all - shown} more {noun} stand in the table" if in_all > shown else ""
 
 
 def best_first(table: pd.DataFrame) -> list[str]:
@@ -230,14 +230,15 @@ def draw_agreement(table: pd.DataFrame) -> Figure:
                 )
     figure = figure_of(1.3 + min(0.36, 2.9 / n) * n)
     axes = figure.subplots()
-    labels = [shortened(name, 22 if n <= 20 else 18) for name in models]
-    matrix(axes, labels, labels, colours, texts, size=7.5 if n <= 8 else 6)
-    if n > 20:
-        axes.tick_params(labelsize=5)
-    axes.set_xlabel(
-        "above: same answer, % of images;\nbelow: error consistency"
-        + of_what_remains(n, len(every), "classifiers").replace(" (", "\n(")
-    )
+    labels = [shortened(name, 22) for name in models]
+    if n > 14:  # names on both sides would leave no room for the cells
+        labels = [f"{label}  {place}" for place, label in enumerate(labels, start=1)]
+    columns = labels if n <= 14 else [str(place) for place in range(1, n + 1)]
+    matrix(axes, labels, columns, colours, texts, size=7.5 if n <= 8 else 6)
+    if n > 14:
+        axes.tick_params(labelsize=7 if n <= 24 else 5)
+    remaining = of_what_remains(n, len(every), "classifiers")
+    axes.set_xlabel(f"above: same answer, % of images;\nbelow: error consistency{remaining}")
     return figure
 
 

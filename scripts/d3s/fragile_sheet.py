@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from d3s.contact_sheet import GAP, INK, MARK, MUTED, PAPER, data_uri, font_of, read_picture, shard_key, write_label
+from d3s.result_tables import texts
 
 WIDTH, LABEL_WIDTH, HEADER, STRIP, LEGEND = 1000, 168, 26, 24, 48
 """Pixels: the sheet, its column of names, a row of background names, the signs below a picture, the key on top."""
@@ -68,9 +69,7 @@ def read_parts(
     tars = {shard_key(tar): Path(tar) for tar in images}
     places = manifest.drop_duplicates("sample").set_index("sample")[["shard", "member"]].to_dict("index")
     table = table[(table["dataset"] == "images") & (table["place"] == 1)]
-    table = table.assign(
-        **{name: table[name].fillna("").astype(str) for name in ("shift", "exemplar", "right", "wrong")}
-    )
+    table = texts(table, "shift", "exemplar", "right", "wrong")
 
     def picture(sample: str) -> Image.Image | None:
         where = places.get(sample, {})

@@ -35,6 +35,7 @@ from d3s.report_text import (
     whole,
     words,
 )
+from d3s.result_tables import load_table
 
 TEMPLATE = Path(__file__).with_name("report_template.html")
 PACKAGES = (
@@ -420,7 +421,7 @@ def people_section(calibration: pd.DataFrame, annotators: pd.DataFrame, agreemen
 def nearest_rows(path: Path | None) -> list[dict[str, str]]:
     """The check of nearest neighbours as rows of the page."""
     rows = []
-    for row in figures.load_table(path, ("measure", "value", "n")).itertuples():
+    for row in load_table(path, ("measure", "value", "n")).itertuples():
         share = re.search(r"share|fraction|rate|nearer|closer", str(row.measure)) and 0 <= row.value <= 1
         value = percent(row.value) if share else DASH if pd.isna(row.value) else f"{row.value:.4g}"
         rows.append({"measure": NEAREST.get(str(row.measure), words(row.measure)), "value": value, "n": whole(row.n)})
@@ -549,9 +550,9 @@ def render(given: Sources, template: str | Path = TEMPLATE) -> str:
     Raises:
         D3SError: a file that is there can't be used.
     """
-    counts = figures.load_table(given.counts, figures.COUNT_COLUMNS)
-    probes = figures.load_table(given.probes, figures.PROBE_COLUMNS)
-    paired = figures.load_table(given.probes_paired, figures.PAIRED_COLUMNS)
+    counts = load_table(given.counts, figures.COUNT_COLUMNS)
+    probes = load_table(given.probes, figures.PROBE_COLUMNS)
+    paired = load_table(given.probes_paired, figures.PAIRED_COLUMNS)
     jobs = read_benchmarks(given.benchmarks)
     header, rows = read_sources(given.sources)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -564,13 +565,13 @@ def render(given: Sources, template: str | Path = TEMPLATE) -> str:
         classifiers=classifier_section(given.evaluation, given.roles, given.fragile),
         classifiers_template=environment.from_string(CLASSIFIERS_TEMPLATE.read_text(encoding="utf-8")),
         probes=probe_section(probes, paired),
-        spurious=spurious_section(figures.load_table(given.spurious, figures.SPURIOUS_COLUMNS)),
+        spurious=spurious_section(load_table(given.spurious, figures.SPURIOUS_COLUMNS)),
         nearest=nearest_rows(given.nearest),
         templates=templates_section(given.templates),
         people=people_section(
-            figures.load_table(given.calibration, CALIBRATION_COLUMNS),
-            figures.load_table(given.annotators, ANNOTATOR_COLUMNS),
-            figures.load_table(given.agreement, AGREEMENT_COLUMNS),
+            load_table(given.calibration, CALIBRATION_COLUMNS),
+            load_table(given.annotators, ANNOTATOR_COLUMNS),
+            load_table(given.agreement, AGREEMENT_COLUMNS),
         ),
         figures=embed_figures(given.figures),
         time=time_section(jobs) if len(jobs) else None,

@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 
 from d3s.errors import D3SError
-from d3s.figures import load_table
-from d3s.figures_backgrounds import COMPONENTS, OUTCOMES, SUBJECT, texts, variance_rows
+from d3s.figures_backgrounds import COMPONENTS, OUTCOMES, SUBJECT, variance_rows
 from d3s.figures_classifiers import DATASETS, best_first
 from d3s.report_pictures import check_pictures
 from d3s.report_text import (
@@ -24,6 +23,7 @@ from d3s.report_text import (
     whole,
     words,
 )
+from d3s.result_tables import load_table, texts
 from d3s.roles import AT_WORK, JUDGE, judges_of, with_roles
 
 TEMPLATE = Path(__file__).with_name("report_classifiers.html")
@@ -153,6 +153,7 @@ def classifier_section(files: Iterable[Path], roles: Mapping[str, str], sets: Pa
     return {
         "models": len(ranked),
         "judge": judge,
+        "drawn": drawn_anew(tables["background_effects"]),
         "neutral": roles.get(judge) == JUDGE,
         "roles": {name: AT_WORK[role] for name, role in roles.items() if role in AT_WORK and name in ranked},
         "shift": words(measures.shift) if measures.more_shifts else "",
@@ -180,6 +181,12 @@ def families_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
             known = known[known["family"] != ""].drop_duplicates("model")
             found |= dict(zip(known["model"].astype(str), known["family"], strict=True))
     return found
+
+
+def drawn_anew(effects: pd.DataFrame) -> str:
+    """What intervals are drawn over, in the plural: exemplars where they are known."""
+    kinds = set(texts(effects[effects["dataset"] == SUBJECT], "cluster")["cluster"]) - {""}
+    return next((f"{words(kind)}s" for kind in ("exemplar", "matched_set", "sample") if kind in kinds), "exemplars")
 
 
 def lead(measures: Measures, judge: str) -> dict[str, Any]:
@@ -247,11 +254,7 @@ def variance_lead(table: pd.DataFrame, judge: str) -> dict[str, Any] | None:
         "crossed": bool((rows["design"] == "crossed").all()),
         "n": whole(rows["n"].max()),
         "exemplars": whole(rows["exemplars"].max()),
-        "parts": [
-            {"name": SOURCES[name], **share_cell(found[name], "share")}
-            for name in COMPONENTS
-            if name in found
-        ],
+        "parts": [{"name": SOURCES[name], **share_cell(found[name], "share")} for name in COMPONENTS if name in found],
     }
 
 
