@@ -1,5 +1,5 @@
 # Classifiers: what pretrained networks make of the guides and the images, and how much the background costs them.
-# Needs val images and guides, weights and the manifest; yields predictions per network and one long table.
+# Needs val images and guides, weights and the manifest; yields predictions per network and long tables.
 
 
 rule predict_classifier:
@@ -60,7 +60,7 @@ rule score_classifiers:
     benchmark:
         "benchmarks/score_classifiers.tsv"
     conda:
-        "../envs/torch.yaml"
+        "../envs/analysis.yaml"
     container:
         CONTAINERS["cpu"]
     threads: 1
