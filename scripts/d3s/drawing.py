@@ -209,7 +209,8 @@ def matrix(
     axes.set_xticks(range(len(columns)), list(columns), color=INK)
     axes.tick_params(axis="x", length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     room = 2.9 / len(columns)  # inches; a letter takes about 0.062
-    for label in axes.get_xticklabels() if 0.062 * max(map(len, columns)) > room else ():
+    longest = max(map(len, columns))
+    for label in axes.get_xticklabels() if longest > 3 and 0.062 * longest > room else ():
         label.set(rotation=40, ha="left", rotation_mode="anchor")
     axes.spines["bottom"].set_visible(False)
 

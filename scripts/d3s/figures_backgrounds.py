@@ -201,17 +201,23 @@ def draw_flips(table: pd.DataFrame) -> Figure:
 
     ranked = sorted(set(rows["model"]), key=order)
     lines = chosen_models(ranked, rows)
-    noise = bool((rows["metric"] == "pair_flip_same_background").any())
-    figure = figure_of(0.75 + (2 if noise else 1) * (0.62 + 0.25 * len(lines)))
-    panels = figure.subplots(2 if noise else 1, 2, sharey=True, squeeze=False).ravel()
     measured, no_effect, alone = (BLUE, "o", True), (MUTED, "D", False), (MUTED, "s", False)
-    contents = (
-        ("worst background", "worst_background", "", no_effect),
-        ("spread", "spread", "spread_by_chance", no_effect),
-        ("sets that flip", "flip_rate", "flip_rate_coin", alone),
-        ("pairs that differ", "pair_flip_other_background", "pair_flip_same_background", no_effect),
-    )
-    for axes, (title, seen, expected, look) in zip(panels, contents if noise else contents[1:3], strict=True):
+    contents = [
+        panel
+        for panel in (
+            ("worst background", "worst_background", "", no_effect),
+            ("spread", "spread", "spread_by_chance", no_effect),
+            ("sets that flip", "flip_rate", "flip_rate_coin", alone),
+            ("pairs that differ", "pair_flip_other_background", "pair_flip_same_background", no_effect),
+        )
+        if (rows["metric"] == panel[1]).any()
+    ]
+    height = (len(contents) + 1) // 2
+    figure = figure_of(0.75 + height * (0.62 + 0.25 * len(lines)))
+    panels = figure.subplots(height, 2, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(contents) :]:
+        axes.set_visible(False)
+    for axes, (title, seen, expected, look) in zip(panels, contents, strict=False):
         label_rows(axes, [shortened(name, 20) for name in lines])
         highest = 0.0
         for place, name in enumerate(lines):
@@ -227,11 +233,9 @@ def draw_flips(table: pd.DataFrame) -> Figure:
     left_out = of_what_remains(len(lines), len(ranked), "classifiers")
     if left_out:
         figure.supxlabel(left_out.strip(), fontsize=8.5, color=MUTED)
-    entries = [
-        ("measured", *measured),
-        ("if backgrounds did nothing", *no_effect),
-        ("if images were independent", *alone),
-    ]
+    entries = [("measured", *measured), ("if backgrounds did nothing", *no_effect)]
+    if (rows["metric"] == "flip_rate_coin").any():
+        entries.append(("if images were independent", *alone))
     legend(figure, entries, columns=2)
     return figure
 

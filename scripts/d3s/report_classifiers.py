@@ -154,6 +154,7 @@ def classifier_section(files: Iterable[Path], roles: Mapping[str, str], sets: Pa
         "models": len(ranked),
         "judge": judge,
         "drawn": drawn_anew(tables["background_effects"]),
+        "matched": bool((measures.of_effects["metric"] == "flip_rate").any()),
         "neutral": roles.get(judge) == JUDGE,
         "roles": {name: AT_WORK[role] for name, role in roles.items() if role in AT_WORK and name in ranked},
         "shift": words(measures.shift) if measures.more_shifts else "",
@@ -186,7 +187,8 @@ def families_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
 def drawn_anew(effects: pd.DataFrame) -> str:
     """What intervals are drawn over, in the plural: exemplars where they are known."""
     kinds = set(texts(effects[effects["dataset"] == SUBJECT], "cluster")["cluster"]) - {""}
-    return next((f"{words(kind)}s" for kind in ("exemplar", "matched_set", "sample") if kind in kinds), "exemplars")
+    names = {"exemplar": "exemplars", "matched_set": "matched sets", "sample": "single pictures"}
+    return next((name for kind, name in names.items() if kind in kinds), "exemplars")
 
 
 def lead(measures: Measures, judge: str) -> dict[str, Any]:

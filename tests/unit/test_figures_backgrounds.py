@@ -44,6 +44,9 @@ def test_flips_stand_beside_what_they_would_be() -> None:
     assert "if backgrounds did nothing" in found
     single = table[~table["metric"].str.startswith(("pair_flip", "background_flip"))]
     assert "pairs that differ" not in letters(drawn("flips", single))  # no exemplar has two sets
+    unmatched = letters(drawn("flips", table[table["metric"].str.startswith(("worst", "spread"))]))
+    assert "spread" in unmatched
+    assert not {"sets that flip", "if images were independent"} & set(unmatched)
 
 
 def test_shifts_are_told_apart() -> None:

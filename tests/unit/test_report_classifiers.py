@@ -120,8 +120,8 @@ def test_without_roles_nobody_is_called_neutral(results: Results) -> None:
 
 def test_pairs_are_told_with_both_tests(results: Results) -> None:
     text = results.page()
-    assert "3 of 3 pairs differ after Holm's correction" in text
-    assert "By McNemar alone, 0 would differ" in text
+    assert "p &lt; 0.05 after Holm's correction in 3 of 3 pairs" in text
+    assert "By McNemar's alone it would be so in 0." in text
     assert "9 2 40 0.065 0.20 < 0.001 0.031".replace(" ", "") in text.replace("&lt;", "<").replace(" ", "")
 
 
@@ -173,6 +173,16 @@ def test_guides_alone_have_a_section(results: Results) -> None:
     results.tables = {"classifiers": table[(table["dataset"] == "guides") & (table["metric"] == "top1")]}
     text = results.page()
     assert "lite2 recognises 63.3 %" in text
+    assert "flip:" not in text
+
+
+def test_without_matched_sets_the_page_does_not_speak_of_them(results: Results) -> None:
+    effects = results.tables["background_effects"]
+    kept = effects[effects["metric"].isin(("spread", "spread_by_chance", "worst_background", "effect"))]
+    results.tables["background_effects"] = kept.assign(cluster="sample", shift="")
+    text = results.page()
+    assert "Without complete matched sets, backgrounds are compared over single pictures" in text
+    assert "from a bootstrap over single pictures" in text
     assert "flip:" not in text
 
 
