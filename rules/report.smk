@@ -1,23 +1,38 @@
 # Report: figures from tables alone, the contact sheet, and one self-contained page.
 # Needs tables, val images and guides; yields results/figures/ and results/report/.
 
-FIGURES = ("classifiers", "probes", "leakage", "spurious", "counts", *(("calibration",) if ANNOTATIONS else ()))
+CLASSIFIER_FIGURES = (
+    *("ranking", "drops", "effects", "flips", "classifiers", "paired_backgrounds", "class_by_background"),
+    *("variance_shares", "reliability", "agreement", "diversity"),
+)
+FIGURES = (
+    *CLASSIFIER_FIGURES,
+    *("probes", "leakage", "spurious", "counts", *(("calibration",) if ANNOTATIONS else ())),
+)
+EVALUATION = expand(
+    "results/tables/{table}.csv",
+    table=[
+        *("classifiers", "class_by_background", "background_effects", "paired_backgrounds", "variance_shares"),
+        *("reliability", "classifier_agreement", "fragile_classes", "classifiers_status", "diversity"),
+    ],
+)
 PEOPLE = [*CALIBRATION, "results/tables/annotators.csv", "results/tables/agreement.csv"] if ANNOTATIONS else []
-JUDGE = next(row["name"] for row in TABLES.classifiers if row["role"] == "judge")
+ROLES = [f"{row['name']}={row['role']}" for row in TABLES.classifiers]
 
 
 rule draw_figures:
     input:
-        classifiers="results/tables/classifiers.csv",
+        evaluation=EVALUATION,
         probes="results/tables/probes.csv",
         paired="results/tables/probes_paired.csv",
         spurious="results/tables/spurious.csv",
         counts="results/tables/counts.csv",
         calibration=CALIBRATION,
     output:
-        classifiers=report(
-            "results/figures/classifiers.svg", caption="../report/classifiers.rst", category="Classifiers"
-        ),
+        classifiers=[
+            report(f"results/figures/{name}.svg", caption=f"../report/{name}.rst", category="Classifiers")
+            for name in CLASSIFIER_FIGURES
+        ],
         probes=report("results/figures/probes.svg", caption="../report/probes.rst", category="Encoders"),
         leakage=report("results/figures/leakage.svg", caption="../report/leakage.rst", category="Encoders"),
         spurious=report("results/figures/spurious.svg", caption="../report/spurious.rst", category="Encoders"),
@@ -41,11 +56,37 @@ rule draw_figures:
         runtime=20,
     params:
         code=code("draw_figures"),
-        calibration=f"--calibration {CALIBRATION[0]}" if CALIBRATION else "",
+        roles=ROLES,
     shell:
-        'python "$SCRIPTS"/draw_figures.py --classifiers {input.classifiers} --probes {input.probes}'
-        " --probes-paired {input.paired} --spurious {input.spurious} --counts {input.counts} {params.calibration}"
-        " --figures {output} --log {log}"
+        'python "$SCRIPTS"/draw_figures.py --tables {input} --roles {params.roles:q} --figures {output} --log {log}'
+
+
+rule draw_fragile_sets:
+    input:
+        sets="results/tables/fragile_sets.csv",
+        manifest="results/validation/manifest.parquet",
+        images=shards("images", "val"),
+        images_tars=ancient(shards("images", "val", ending="tar")),
+    output:
+        sheet=report("results/figures/fragile_sets.png", caption="../report/fragile_sets.rst", category="Classifiers"),
+        data="results/figures/fragile_sets.json",
+    log:
+        "logs/draw_fragile_sets.log",
+    benchmark:
+        "benchmarks/draw_fragile_sets.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code("draw_fragile_sets"),
+    shell:
+        'python "$SCRIPTS"/draw_fragile_sets.py --sets {input.sets} --manifest {input.manifest}'
+        " --images {input.images_tars} --output {output.sheet} --data {output.data} --log {log}"
 
 
 rule draw_contact_sheet:
@@ -80,7 +121,8 @@ rule build_report:
     input:
         manifest="results/validation/manifest.parquet",
         counts="results/tables/counts.csv",
-        classifiers="results/tables/classifiers.csv",
+        evaluation=EVALUATION,
+        fragile="results/figures/fragile_sets.json",
         probes="results/tables/probes.csv",
         paired="results/tables/probes_paired.csv",
         spurious="results/tables/spurious.csv",
@@ -106,7 +148,7 @@ rule build_report:
         runtime=20,
     params:
         code=code("build_report"),
-        judge=JUDGE,
+        roles=ROLES,
         templates=lambda wildcards, input: f"--templates {input.templates}" if input.templates else "",
         people=(
             f"--calibration {CALIBRATION[0]} --annotators results/tables/annotators.csv"
@@ -118,10 +160,10 @@ rule build_report:
         rows=slice_digest(TABLES.sources, ("source", "package", "version", "licence", "attribution")),
     shell:
         'python "$SCRIPTS"/build_report.py --manifest {input.manifest} --counts {input.counts}'
-        " --classifiers {input.classifiers} --probes {input.probes} --probes-paired {input.paired}"
-        " --spurious {input.spurious} --nearest {input.nearest} --figures {input.figures}"
+        " --evaluation {input.evaluation} --roles {params.roles:q} --fragile-sets-data {input.fragile}"
+        " --probes {input.probes} --probes-paired {input.paired} --spurious {input.spurious} --nearest {input.nearest} --figures {input.figures}"
         " --contact-sheet-data {input.sheet} {params.templates} --settings {input.settings} {params.sources} {params.people}"
-        " --benchmarks benchmarks --judge {params.judge} --output {output} --log {log}"
+        " --benchmarks benchmarks --output {output} --log {log}"
 
 
 rule write_config:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from d3s import cli
 from d3s.report import TEMPLATE, Sources, render
+from d3s.roles import parse_roles
 from d3s.shards import write_text
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,11 @@ def parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--manifest", type=Path, help="manifest of all images (Parquet)")
     parser.add_argument("--counts", type=Path, help="CSV of counts by status")
-    parser.add_argument("--classifiers", type=Path, help="CSV of classifier accuracy by background")
+    parser.add_argument(
+        "--evaluation", nargs="*", type=Path, default=[], help="tables of classifiers (CSV), known by their names"
+    )
+    parser.add_argument("--roles", nargs="*", default=[], metavar="NAME=ROLE", help="roles of classifiers, in order")
+    parser.add_argument("--fragile-sets-data", type=Path, help="JSON that draw_fragile_sets.py wrote")
     parser.add_argument("--probes", type=Path, help="CSV of probe accuracy")
     parser.add_argument("--probes-paired", type=Path, help="CSV of paired differences to the erm objective")
     parser.add_argument("--spurious", type=Path, help="CSV of the spurious correlation study")
@@ -35,7 +40,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--settings", type=Path, help="the merged config (JSON)")
     parser.add_argument("--sources", type=Path, help="registry of sources with their licences (CSV)")
     parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help="benchmark files, or folders of them")
-    parser.add_argument("--judge", help="classifier whose accuracy leads the page (default: the last by name)")
     parser.add_argument("--template", type=Path, default=TEMPLATE, help="Jinja template of the page")
     parser.add_argument("--output", type=Path, required=True, help="the page (.html)")
     return parser.parse_args()
@@ -46,7 +50,9 @@ def main(args: argparse.Namespace) -> None:
     given = Sources(
         manifest=args.manifest,
         counts=args.counts,
-        classifiers=args.classifiers,
+        evaluation=args.evaluation,
+        roles=parse_roles(args.roles),
+        fragile=args.fragile_sets_data,
         probes=args.probes,
         probes_paired=args.probes_paired,
         spurious=args.spurious,
@@ -60,7 +66,6 @@ def main(args: argparse.Namespace) -> None:
         settings=args.settings,
         sources=args.sources,
         benchmarks=args.benchmarks,
-        judge=args.judge,
     )
     page = render(given, args.template)
     write_text(args.output, page)

@@ -22,6 +22,7 @@ STAGES = (
     "index_benchmark",
     "predict_classifier",
     "score_classifiers",
+    "measure_diversity",
     "cache_activations",
     "train_encoder",
     "extract_features",
@@ -29,6 +30,7 @@ STAGES = (
     "spurious_correlation",
     "export_dataset",
     "draw_contact_sheet",
+    "draw_fragile_sets",
     "draw_figures",
 )
 """Rules in the order of the workflow; those it does not know come last, by name."""

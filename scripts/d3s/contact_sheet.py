@@ -83,14 +83,14 @@ def choose_rows(manifest: pd.DataFrame, split: str = "val", most_classes: int = 
     return pd.concat(chosen, ignore_index=True) if chosen else rows.assign(in_set=False).head(0)
 
 
-def _stem(tar: str | Path) -> str:
+def shard_key(tar: str | Path) -> str:
     """What names a shard, whichever stage made it: ``split/shift/background/chunk``."""
     return "/".join(Path(tar).with_suffix("").parts[-4:])
 
 
-def _read(tars: Mapping[str, Path], shard: str, member: str) -> Image.Image | None:
+def read_picture(tars: Mapping[str, Path], shard: str, member: str) -> Image.Image | None:
     """A picture of a shard, or nothing where it has none."""
-    path = tars.get(_stem(shard))
+    path = tars.get(shard_key(shard))
     if path is None:
         return None
     with TarReader(path) as reader:
@@ -104,8 +104,8 @@ def _read(tars: Mapping[str, Path], shard: str, member: str) -> Image.Image | No
 
 def read_cells(rows: pd.DataFrame, images: Iterable[str | Path], guides: Iterable[str | Path]) -> list[Cell]:
     """Fetch the pictures of the chosen rows out of the image and guide shards; only shards in need are opened."""
-    image_tars = {_stem(tar): Path(tar) for tar in images}
-    guide_tars = {_stem(tar): Path(tar) for tar in guides}
+    image_tars = {shard_key(tar): Path(tar) for tar in images}
+    guide_tars = {shard_key(tar): Path(tar) for tar in guides}
     cells = []
     for row in rows.to_dict("records"):
         shard = str(row["shard"])
@@ -121,8 +121,8 @@ def read_cells(rows: pd.DataFrame, images: Iterable[str | Path], guides: Iterabl
                 reason=row["reason"] if isinstance(row.get("reason"), str) else "",
                 accepted=bool(row["accepted"]),
                 in_set=bool(row["in_set"]),
-                image=_read(image_tars, shard, own),
-                guide=_read(guide_tars, shard, member),
+                image=read_picture(image_tars, shard, own),
+                guide=read_picture(guide_tars, shard, member),
             )
         )
     return cells
@@ -179,14 +179,14 @@ def draw_sheet(cells: list[Cell], tile: int = 104) -> Image.Image:
     sheet = Image.new("RGB", size if cells else (480, 60), PAPER)
     draw = ImageDraw.Draw(sheet)
     if not cells:
-        draw.text((240, 30), "the manifest has no images to show", MUTED, font=_font(14), anchor="mm")
+        draw.text((240, 30), "the manifest has no images to show", MUTED, font=font_of(14), anchor="mm")
         return sheet
     for column, background in enumerate(backgrounds):
         centre = LABEL_WIDTH + column * (width + GAP) + width // 2
-        _write(draw, (centre, 15), background, width, "mm")
-        draw.text((centre, 33), "guide | generated", MUTED, font=_font(10), anchor="mm")
+        write_label(draw, (centre, 15), background, width, "mm")
+        draw.text((centre, 33), "guide | generated", MUTED, font=font_of(10), anchor="mm")
     for row, (_, name) in enumerate(classes):
-        _write(
+        write_label(
             draw, (GAP, HEADER + row * (tile + GAP) + tile // 2), name.replace("_", " "), LABEL_WIDTH - 2 * GAP, "lm"
         )
     where = {number: row for row, (number, _) in enumerate(classes)}
@@ -197,7 +197,7 @@ def draw_sheet(cells: list[Cell], tile: int = 104) -> Image.Image:
             x = left + place * (tile + SEAM)
             if picture is None:
                 draw.rectangle((x, top, x + tile - 1, top + tile - 1), outline=MUTED)
-                draw.text((x + tile // 2, top + tile // 2), "none", MUTED, font=_font(12), anchor="mm")
+                draw.text((x + tile // 2, top + tile // 2), "none", MUTED, font=font_of(12), anchor="mm")
             else:
                 sheet.paste(picture.resize((tile, tile), Image.Resampling.LANCZOS), (x, top))
         if not cell.accepted and cell.image is not None:
@@ -206,23 +206,33 @@ def draw_sheet(cells: list[Cell], tile: int = 104) -> Image.Image:
     return sheet
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """The letters of all sheets."""
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
-def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, room: int, anchor: str) -> None:
+def write_label(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[int, int],
+    text: str,
+    room: int,
+    anchor: str,
+    colour: tuple[int, int, int] = INK,
+    size: int = 14,
+) -> None:
     """Write a label, smaller or cut short where it would not fit; two lines where there is a blank to break at."""
-    font = _font(14)
+    font = font_of(size)
     lines = [text]
     if draw.textlength(text, font=font) > room and " " in text:
         first, _, rest = text.partition(" ")
         lines = [first, rest]
     while font.size > 10 and any(draw.textlength(line, font=font) > room for line in lines):
-        font = _font(int(font.size) - 1)
+        font = font_of(int(font.size) - 1)
     for number, line in enumerate(lines):
         while len(line) > 2 and draw.textlength(line, font=font) > room:
             line = line[:-2] + "…"
-        draw.text((at[0], at[1] + round((number - (len(lines) - 1) / 2) * 17)), line, INK, font=font, anchor=anchor)
+        y = at[1] + round((number - (len(lines) - 1) / 2) * 17)
+        draw.text((at[0], y), line, colour, font=font, anchor=anchor)
 
 
 def write_sheet(path: str | Path, sheet: Image.Image) -> None:

@@ -1,12 +1,6 @@
-"""Figures, each from one table alone; equal tables give equal bytes.
+"""Figures, each from one table alone; this module has those of the data set and of encoders, and the list of all."""
 
-Drawn narrow (4.2 inches) and tall, so that a figure can be read on a phone without magnifying. Colours are those of
-Okabe and Ito, told apart with any colour vision, and every series has a marker or a place of its own besides.
-"""
-
-import io
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -14,68 +8,36 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from d3s.errors import D3SError
-from d3s.shards import whole_file
-
-WIDTH = 4.2
-"""Inches; 302 points, less than the CSS pixels that a phone of 390 leaves to a figure."""
-
-INK, MUTED, GRID, PAPER = "#1d2125", "#67707a", "#dfe3e7", "#fffffe"
-BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#d55e00",
-    "#c9b800",
+from d3s.drawing import (
+    BLUE,
+    GREEN,
+    GRID,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PINK,
+    RED,
+    SKY,
+    STYLE,
+    YELLOW,
+    figure_of,
+    in_order,
+    label_rows,
+    legend,
+    percent_axis,
+    point,
+    svg_of,
+    words_only,
 )
-
-STYLE = {
-    "svg.fonttype": "none",  # letters stay letters: small, selectable, read aloud
-    "text.parse_math": False,  # a class name may hold a dollar sign
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8.5,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.axisbelow": True,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "xtick.labelsize": 8,
-    "ytick.color": GRID,
-    "ytick.labelcolor": INK,
-    "ytick.labelsize": 8.5,
-    "ytick.major.size": 0,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 7.8,
-    "legend.handlelength": 1.5,
-    "legend.handletextpad": 0.5,
-    "legend.columnspacing": 1.2,
-    "figure.facecolor": PAPER,
-    "axes.facecolor": "none",
-    "savefig.facecolor": PAPER,
-}
+from d3s.errors import D3SError
+from d3s.figures_backgrounds import BACKGROUND_FIGURES
+from d3s.figures_classifiers import CLASSIFIER_FIGURES
+from d3s.shards import whole_file
 
 BASELINE = "erm"
 """The objective that the others are held against."""
-DATASETS = {
-    "guides": ("guides", ORANGE, "s"),
-    "images": ("generated images", BLUE, "o"),
-    "images_accepted": ("accepted images", GREEN, "D"),
-}
 TARGETS = {"foreground": "class", "background": "background"}
 FEATURES = ("foreground", "background", "all")
 PAPER_PROBES = {
@@ -88,9 +50,7 @@ PAPER_PROBES = {
 PAPER_CHANCE = {"foreground": 0.001, "background": 0.10}
 SUMMARY_SEEDS = ("mean", "all")
 """What the seed column holds in a row that already stands for all seeds."""
-MOST_MODELS = 6
 
-CLASSIFIER_COLUMNS = ("model", "dataset", "background", "metric", "value", "ci_low", "ci_high", "n")
 PROBE_COLUMNS = ("objective", "features", "target", "fitted_on", "evaluated_on", "metric", "value", "ci_low", "ci_high")
 PAIRED_COLUMNS = ("objective", "features", "target", "fitted_on", "evaluated_on", "value", "ci_low", "ci_high")
 SPURIOUS_COLUMNS = ("objective", "features", "trained_on", "tested_on", "target", "metric", "value")
@@ -99,32 +59,6 @@ COUNT_COLUMNS = ("split", "background", "class_id", "class_name", "status", "n")
 
 
 # ---------------------------------------------------------------- tables
-
-
-def load_table(path: str | Path | None, columns: Iterable[str]) -> pd.DataFrame:
-    """Read a CSV table; one that is absent, or has no rows, is an empty table with its columns.
-
-    The column ``difference`` of paired tables comes out as ``value``.
-
-    Raises:
-        D3SError: the file has rows, but lacks a column, or is no CSV.
-    """
-    columns = list(columns)
-    if path is None or not Path(path).is_file() or Path(path).stat().st_size == 0:
-        return pd.DataFrame(columns=columns)
-    try:
-        # "None", "NA" and "null" are fair names of classes and backgrounds: only an empty cell is missing.
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"worker": str})
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise D3SError(f"{path} can't be read as CSV ({error})", "delete it and run the workflow again") from None
-    if "value" in columns and "value" not in table and "difference" in table:
-        table = table.rename(columns={"difference": "value"})
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise D3SError(f"{path} lacks the column {lacking[0]!r}", "delete it and run the workflow again")
-    for name in {"value", "ci_low", "ci_high", "chance"} & set(table.columns):
-        table[name] = pd.to_numeric(table[name], errors="coerce")
-    return table
 
 
 def over_seeds(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -176,91 +110,7 @@ def objectives_of(table: pd.DataFrame) -> list[str]:
     return sorted(set(table["objective"].dropna().astype(str)), key=lambda name: (name != BASELINE, name))
 
 
-def in_order(names: Iterable[object], first: Sequence[str] = ("all", "ok")) -> list[str]:
-    """Names once each: those that lead, then the others by name."""
-    found = {str(name) for name in names}
-    return [name for name in first if name in found] + sorted(found - set(first))
-
-
 # ---------------------------------------------------------------- drawing
-
-
-def figure_of(height: float) -> Figure:
-    """An empty figure of the common width, with a layout that leaves nothing cut off."""
-    return Figure(figsize=(WIDTH, height), layout="constrained")
-
-
-def words_only(message: str) -> Figure:
-    """A figure that says why there is nothing to draw."""
-    figure = figure_of(0.7)
-    figure.text(0.5, 0.5, message, ha="center", va="center", color=MUTED)
-    return figure
-
-
-def _percent_axis(axes: Axes, low: float = 0.0, high: float = 100.0) -> None:
-    axes.set_xlim(low, high)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
-    axes.grid(axis="x")
-
-
-def _rows(axes: Axes, labels: Sequence[str]) -> None:
-    """One labelled row per name, from above, every second one shaded."""
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    for row in range(0, len(labels), 2):
-        axes.axhspan(row - 0.5, row + 0.5, color=GRID, alpha=0.35, linewidth=0)
-
-
-def _point(
-    axes: Axes, x: float, low: float, high: float, y: float, colour: str, marker: str, filled: bool = True
-) -> None:
-    if np.isfinite([low, high]).all():
-        axes.plot([100 * low, 100 * high], [y, y], color=colour, linewidth=1.3, solid_capstyle="butt", zorder=3)
-    face = colour if filled else PAPER
-    axes.plot([100 * x], [y], marker, color=colour, markerfacecolor=face, markersize=4.5, markeredgewidth=1.1, zorder=4)
-
-
-def _legend(figure: Figure, entries: Sequence[tuple[str, str, str, bool]], columns: int = 3) -> None:
-    """A legend above everything: (label, colour, marker, filled) each."""
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=colour,
-            marker=marker,
-            markersize=5,
-            linewidth=1.3,
-            markerfacecolor=colour if filled else PAPER,
-        )
-        for _, colour, marker, filled in entries
-    ]
-    figure.legend(handles, [label for label, *_ in entries], loc="outside upper left", ncols=columns, borderpad=0)
-
-
-def draw_classifiers(table: pd.DataFrame) -> Figure:
-    """Top-1 accuracy over super-classes by background, one panel per model, with 95 % intervals."""
-    table = table[(table["metric"] == "top1") & table["dataset"].isin(DATASETS)].dropna(subset=["value"])
-    if table.empty:
-        return words_only("the table of classifiers has no rows")
-    every_model = sorted(set(table["model"].astype(str)))
-    models = every_model[:MOST_MODELS]
-    backgrounds = in_order(table["background"])
-    figure = figure_of(0.45 + len(models) * (0.5 + 0.3 * len(backgrounds)))
-    panels = figure.subplots(len(models), 1, sharex=True, squeeze=False)[:, 0]
-    present = [name for name in DATASETS if name in set(table["dataset"])]
-    for axes, model in zip(panels, models, strict=True):
-        _rows(axes, ["all backgrounds" if name == "all" else name for name in backgrounds])
-        for _, row in table[table["model"].astype(str) == model].iterrows():
-            _, colour, marker = DATASETS[row["dataset"]]
-            offset = 0.24 * (present.index(row["dataset"]) - (len(present) - 1) / 2)
-            y = backgrounds.index(str(row["background"])) + offset
-            _point(axes, row["value"], row["ci_low"], row["ci_high"], y, colour, marker)
-        axes.set_title(model)
-        _percent_axis(axes)
-    left_out = len(every_model) - len(models)
-    panels[-1].set_xlabel("top-1 accuracy" + (f" ({left_out} more models stand in the table)" if left_out else ""))
-    _legend(figure, [(*DATASETS[name], True) for name in present])
-    return figure
 
 
 def _heat_map(axes: Axes, cells: dict[tuple[str, str], tuple[str, str, float]], columns: Sequence[str]) -> None:
@@ -352,14 +202,14 @@ def draw_leakage(table: pd.DataFrame) -> Figure:
     figure = figure_of(0.65 + len(names) * (0.45 + 0.3 * len(pairs)))
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(panels, names, strict=True):
-        _rows(axes, [f"{TARGETS[target]} from {features}" for target, features in pairs])
+        label_rows(axes, [f"{TARGETS[target]} from {features}" for target, features in pairs])
         axes.axvline(0, color=MUTED, linewidth=1)
         for _, row in rows[rows["objective"].astype(str) == name].iterrows():
             pair = (row["target"], row["features"])
             guides = row["evaluated_on"] == "guides"
             colour = RED if pair[1] not in (pair[0], "all") else BLUE
             y = pairs.index(pair) + (0.15 if guides else -0.15)
-            _point(
+            point(
                 axes, row["value"], row["ci_low"], row["ci_high"], y, colour, "s" if guides else "o", filled=not guides
             )
         axes.set_title(f"{name} minus {BASELINE}")
@@ -369,7 +219,7 @@ def draw_leakage(table: pd.DataFrame) -> Figure:
     entries = [("leakage, on images", RED, "o", True), ("kept, on images", BLUE, "o", True)]
     if (rows["evaluated_on"] == "guides").any():
         entries += [("leakage, on guides", RED, "s", False), ("kept, on guides", BLUE, "s", False)]
-    _legend(figure, entries, columns=2)
+    legend(figure, entries, columns=2)
     return figure
 
 
@@ -388,7 +238,7 @@ def draw_spurious(table: pd.DataFrame) -> Figure:
     panels = figure.subplots(len(targets), 1, sharex=True, squeeze=False)[:, 0]
     looks = {"cor": (BLUE, "o"), "anticorr": (ORANGE, "D")}
     for axes, target in zip(panels, targets, strict=True):
-        _rows(axes, [f"{name}, {features}" for name, features in lines])
+        label_rows(axes, [f"{name}, {features}" for name, features in lines])
         for place, (name, features) in enumerate(lines):
             part = rows[(rows["objective"] == name) & (rows["features"] == features) & (rows["target"] == target)]
             ends = part[part["tested_on"].isin(looks)]
@@ -396,10 +246,10 @@ def draw_spurious(table: pd.DataFrame) -> Figure:
                 axes.plot(100 * ends["value"], [place, place], color=MUTED, linewidth=1, zorder=2)
             for _, row in ends.iterrows():
                 colour, marker = looks[row["tested_on"]]
-                _point(axes, row["value"], row["lowest"], row["highest"], place, colour, marker)
+                point(axes, row["value"], row["lowest"], row["highest"], place, colour, marker)
         axes.set_title(f"{TARGETS[target]} accuracy")
-        _percent_axis(axes)
-    _legend(figure, [(f"tested on {name}", *look, True) for name, look in looks.items()])
+        percent_axis(axes)
+    legend(figure, [(f"tested on {name}", *look, True) for name, look in looks.items()])
     return figure
 
 
@@ -429,7 +279,7 @@ def draw_calibration(table: pd.DataFrame) -> Figure:
     axes.grid(axis="y")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower left")
-    _legend(figure, [(name, colour, marker, True) for name, (colour, marker, _) in looks.items()])
+    legend(figure, [(name, colour, marker, True) for name, (colour, marker, _) in looks.items()])
     return figure
 
 
@@ -496,7 +346,8 @@ def draw_minutes(table: pd.DataFrame) -> Figure:
 
 
 FIGURES: dict[str, tuple[str, tuple[str, ...], Callable[[pd.DataFrame], Figure]]] = {
-    "classifiers": ("classifiers", CLASSIFIER_COLUMNS, draw_classifiers),
+    **CLASSIFIER_FIGURES,
+    **BACKGROUND_FIGURES,
     "probes": ("probes", PROBE_COLUMNS, draw_probes),
     "leakage": ("probes_paired", PAIRED_COLUMNS, draw_leakage),
     "spurious": ("spurious", SPURIOUS_COLUMNS, draw_spurious),
@@ -504,16 +355,6 @@ FIGURES: dict[str, tuple[str, tuple[str, ...], Callable[[pd.DataFrame], Figure]]
     "calibration": ("calibration", CALIBRATION_COLUMNS, draw_calibration),
 }
 """Figure by name: the table that it is drawn from, the columns of that, and the function that draws it."""
-
-
-def svg_of(name: str, draw: Callable[[pd.DataFrame], Figure], table: pd.DataFrame) -> str:
-    """A figure as SVG text, free of dates and versions; ``name`` salts its ids, so that figures can share a page."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
-        draw(table).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue().decode()
-    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
 
 
 def write_figure(path: str | Path, table: pd.DataFrame) -> None:

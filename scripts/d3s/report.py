@@ -1,25 +1,41 @@
 """The report: one HTML page that needs nothing else, every number of it read from the tables of results."""
 
-import base64
 import importlib.metadata
 import json
 import math
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from d3s import figures
 from d3s.benchmarks import busy_seconds, read_benchmarks, stages
+from d3s.drawing import in_order, svg_of
 from d3s.errors import D3SError
-from d3s.figures import BASELINE, DATASETS, FEATURES, TARGETS, in_order, linear_probes, objectives_of, over_seeds
+from d3s.figures import BASELINE, FEATURES, TARGETS, linear_probes, objectives_of, over_seeds
+from d3s.report_classifiers import TEMPLATE as CLASSIFIERS_TEMPLATE
+from d3s.report_classifiers import classifier_section
+from d3s.report_pictures import check_pictures, embed_figures, inline_svg
+from d3s.report_text import (
+    DASH,
+    count,
+    duration,
+    hundredths,
+    interval,
+    percent,
+    points,
+    points_interval,
+    span,
+    whole,
+    words,
+)
+from d3s.result_tables import load_table
 
 TEMPLATE = Path(__file__).with_name("report_template.html")
 PACKAGES = (
@@ -70,7 +86,6 @@ ANNOTATOR_COLUMNS = ("worker", "votes", "gold", "gold_right", "repeats_same", "s
 AGREEMENT_COLUMNS = ("question", "alpha", "ci_low", "ci_high", "images", "votes")
 MOST_REFUSED = 60
 """Templates that can't be used and are named on the page."""
-DASH = "\u2013"
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,11 @@ class Sources:
 
     manifest: Path | None = None
     counts: Path | None = None
-    classifiers: Path | None = None
+    evaluation: Sequence[Path] = ()
+    """Tables of classifiers, known by their names (``report_classifiers.TABLES``)."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Of classifiers by name; the first judge leads the page."""
+    fragile: Path | None = None
     probes: Path | None = None
     probes_paired: Path | None = None
     spurious: Path | None = None
@@ -93,114 +112,6 @@ class Sources:
     settings: Path | None = None
     sources: Path | None = None
     benchmarks: Sequence[Path] = ()
-    judge: str | None = None
-
-
-# ---------------------------------------------------------------- numbers as text
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share as text, ``82.9 %`` with a blank that does not break; a dash where there is none."""
-    return DASH if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}\u00a0%"
-
-
-def interval(low: float, high: float) -> str:
-    """An interval of shares as text, in per cent; empty where there is none."""
-    return f"{100 * low:.1f} to {100 * high:.1f}" if math.isfinite(low) and math.isfinite(high) else ""
-
-
-def points(value: float) -> str:
-    """A difference of shares as text, in percentage points with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "\u2212") if math.isfinite(value) else DASH
-
-
-def points_interval(low: float, high: float) -> str:
-    """An interval of differences as text."""
-    return f"{points(low)} to {points(high)}" if math.isfinite(low) and math.isfinite(high) else ""
-
-
-def hundredths(value: float) -> str:
-    """A number with two digits, and no minus before a zero; a dash where there is none."""
-    return DASH if pd.isna(value) else f"{round(value, 2) + 0.0:.2f}".replace("-", "\u2212")
-
-
-def whole(value: float) -> str:
-    """A count as text, with thousands set apart; a dash where there is none."""
-    return DASH if pd.isna(value) else f"{int(value):,}"
-
-
-def duration(seconds: float) -> str:
-    """A duration as text, in the unit that suits it."""
-    if not math.isfinite(seconds):
-        return DASH
-    if seconds < 60:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def words(name: object) -> str:
-    """A machine's word as a person writes it."""
-    return str(name).replace("_", " ")
-
-
-def span(values: Iterable[object]) -> str:
-    """What a column holds, said once: its only value, or all of them."""
-    return ", ".join(dict.fromkeys(str(value) for value in values))
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-# ---------------------------------------------------------------- pictures
-
-
-def inline_svg(text: str, prefix: str) -> Markup:
-    """An SVG figure as a part of the page: its ids made unique, its size left to the page, its ink that of the page.
-
-    A drawing with a script in it is not ours, and becomes a picture, in which scripts don't run.
-    """
-    if re.search(r"<script|\bon\w+\s*=|javascript:", text, re.IGNORECASE):
-        return _picture("image/svg+xml", text.encode(), prefix)
-    found = re.search(r"<svg\b.*</svg>", text, re.DOTALL)
-    if found is None:
-        return Markup('<p class="absent">{} is not an SVG file.</p>').format(prefix)
-    svg = found.group(0)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
-    head, rest = svg.split(">", 1)
-    head = re.sub(r'\s(width|height)="[^"]*"', "", head)
-    for colour, name in (
-        (figures.INK, "ink"),
-        (figures.MUTED, "muted"),
-        (figures.GRID, "line"),
-        (figures.PAPER, "card"),
-        (figures.BLUE, "blue"),
-    ):
-        rest = rest.replace(colour, f"var(--{name})")
-    return Markup(f'{head} role="img" aria-label="figure: {prefix}">{rest}')
-
-
-def _picture(kind: str, data: bytes, name: str) -> Markup:
-    return Markup('<img class="figure" src="data:{};base64,{}" alt="figure: {}">').format(
-        kind, base64.b64encode(data).decode(), name
-    )
-
-
-def embed_figures(files: Iterable[Path]) -> dict[str, Markup]:
-    """The figures by name, ready to stand in the page; files that don't exist are left out."""
-    embedded = {}
-    for path in files:
-        if not path.is_file():
-            continue
-        if path.suffix == ".svg":
-            embedded[path.stem] = inline_svg(path.read_text(encoding="utf-8"), re.sub(r"\W", "-", path.stem))
-        else:
-            kind = "image/png" if path.suffix == ".png" else "image/jpeg"
-            embedded[path.stem] = _picture(kind, path.read_bytes(), path.stem)
-    return embedded
 
 
 # ---------------------------------------------------------------- time
@@ -223,7 +134,7 @@ def time_section(jobs: pd.DataFrame) -> dict[str, Any]:
         "work": duration(jobs["seconds"].sum()),
         "busy": duration(busy_seconds(jobs)),
         "jobs": len(jobs),
-        "figure": inline_svg(figures.svg_of("minutes", figures.draw_minutes, table), "minutes") if len(jobs) else "",
+        "figure": inline_svg(svg_of("minutes", figures.draw_minutes, table), "minutes") if len(jobs) else "",
     }
 
 
@@ -316,55 +227,6 @@ def data_section(manifest: pd.DataFrame, counts: pd.DataFrame) -> dict[str, Any]
         "model": int(verified.get("model", 0)),
         "unverified": int(verified.get("none", 0)),
         "disagree": not counts.empty and int(pd.to_numeric(counts["n"]).sum()) != len(manifest),
-    }
-
-
-def classifier_section(table: pd.DataFrame, judge: str | None) -> dict[str, Any] | None:
-    """Classifier accuracy, overall and by background; nothing if the table has no rows."""
-    table = table.dropna(subset=["value"])
-    if table.empty:
-        return None
-    models = sorted(set(table["model"].astype(str)))
-    leading = judge if judge is not None and judge in models else models[-1]
-    found = {
-        (str(row.model), row.dataset, str(row.background), row.metric): row for row in table.itertuples(index=False)
-    }
-    present = [name for name in DATASETS if name in set(table["dataset"])]
-
-    def cell(model: str, dataset: str, background: str, metric: str) -> dict[str, str]:
-        row = found.get((model, dataset, background, metric))
-        if row is None:
-            return {"value": DASH, "interval": "", "n": ""}
-        return {"value": percent(row.value), "interval": interval(row.ci_low, row.ci_high), "n": whole(row.n)}
-
-    overall = []
-    for model in models:
-        for metric in ("top1", "top5"):
-            if any((model, name, "all", metric) in found for name in present):
-                overall.append(
-                    {"model": model, "metric": metric, "cells": [cell(model, name, "all", metric) for name in present]}
-                )
-    by_background = [
-        {
-            "model": model,
-            "rows": [
-                {"background": background, "cells": [cell(model, name, background, "top1") for name in present]}
-                for background in in_order(table["background"])
-            ],
-        }
-        for model in models
-    ]
-    on_guides, on_images = (found.get((leading, name, "all", "top1")) for name in ("guides", "images"))
-    return {
-        "judge": leading,
-        "on_guides": on_guides and percent(on_guides.value),
-        "on_images": on_images and percent(on_images.value),
-        "ratio": percent(on_images.value / on_guides.value, 0) if on_images and on_guides and on_guides.value else None,
-        "n": on_images and whole(on_images.n),
-        "interval": on_images and interval(on_images.ci_low, on_images.ci_high),
-        "datasets": [DATASETS[name][0] for name in present],
-        "overall": overall,
-        "by_background": by_background,
     }
 
 
@@ -559,7 +421,7 @@ def people_section(calibration: pd.DataFrame, annotators: pd.DataFrame, agreemen
 def nearest_rows(path: Path | None) -> list[dict[str, str]]:
     """The check of nearest neighbours as rows of the page."""
     rows = []
-    for row in figures.load_table(path, ("measure", "value", "n")).itertuples():
+    for row in load_table(path, ("measure", "value", "n")).itertuples():
         share = re.search(r"share|fraction|rate|nearer|closer", str(row.measure)) and 0 <= row.value <= 1
         value = percent(row.value) if share else DASH if pd.isna(row.value) else f"{row.value:.4g}"
         rows.append({"measure": NEAREST.get(str(row.measure), words(row.measure)), "value": value, "n": whole(row.n)})
@@ -587,7 +449,7 @@ def contact_sheet_section(path: Path | None) -> dict[str, Any] | None:
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise D3SError(f"{path} is no contact sheet ({error!r})", "delete it and run the workflow again") from None
-    _check_pictures(pictures, path)
+    check_pictures(pictures, path)
     if not grid:
         return None
     return {
@@ -597,13 +459,6 @@ def contact_sheet_section(path: Path | None) -> dict[str, Any] | None:
         "rejected": any(cell["image"] and not cell["accepted"] for cell in data["cells"]),
         "stand_ins": any(not cell["in_set"] for cell in data["cells"]),
     }
-
-
-def _check_pictures(pictures: Iterable[str | None], path: Path) -> None:
-    if not all(
-        picture is None or re.fullmatch(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+", picture) for picture in pictures
-    ):
-        raise D3SError(f"{path} holds something that is no JPEG", "delete it and run the workflow again")
 
 
 def templates_section(path: Path | None) -> dict[str, Any] | None:
@@ -627,7 +482,7 @@ def templates_section(path: Path | None) -> dict[str, Any] | None:
             "more_refused": len(refused) - MOST_REFUSED,
             "unlicensed": [row | {"rows": whole(row["rows"])} for row in data["unlicensed"]],
         }
-        _check_pictures([row["picture"] for row in flagged], path)
+        check_pictures([row["picture"] for row in flagged], path)
     except (ValueError, KeyError, TypeError) as error:
         raise D3SError(
             f"{path} is no review of templates ({error!r})", "delete it and run the workflow again"
@@ -695,9 +550,9 @@ def render(given: Sources, template: str | Path = TEMPLATE) -> str:
     Raises:
         D3SError: a file that is there can't be used.
     """
-    counts = figures.load_table(given.counts, figures.COUNT_COLUMNS)
-    probes = figures.load_table(given.probes, figures.PROBE_COLUMNS)
-    paired = figures.load_table(given.probes_paired, figures.PAIRED_COLUMNS)
+    counts = load_table(given.counts, figures.COUNT_COLUMNS)
+    probes = load_table(given.probes, figures.PROBE_COLUMNS)
+    paired = load_table(given.probes_paired, figures.PAIRED_COLUMNS)
     jobs = read_benchmarks(given.benchmarks)
     header, rows = read_sources(given.sources)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -707,15 +562,16 @@ def render(given: Sources, template: str | Path = TEMPLATE) -> str:
         data=data_section(manifest, counts),
         matched=manifest.empty or (manifest["exemplar"].fillna("") != "").any(),
         sheet=contact_sheet_section(given.contact_sheet),
-        classifiers=classifier_section(figures.load_table(given.classifiers, figures.CLASSIFIER_COLUMNS), given.judge),
+        classifiers=classifier_section(given.evaluation, given.roles, given.fragile),
+        classifiers_template=environment.from_string(CLASSIFIERS_TEMPLATE.read_text(encoding="utf-8")),
         probes=probe_section(probes, paired),
-        spurious=spurious_section(figures.load_table(given.spurious, figures.SPURIOUS_COLUMNS)),
+        spurious=spurious_section(load_table(given.spurious, figures.SPURIOUS_COLUMNS)),
         nearest=nearest_rows(given.nearest),
         templates=templates_section(given.templates),
         people=people_section(
-            figures.load_table(given.calibration, CALIBRATION_COLUMNS),
-            figures.load_table(given.annotators, ANNOTATOR_COLUMNS),
-            figures.load_table(given.agreement, AGREEMENT_COLUMNS),
+            load_table(given.calibration, CALIBRATION_COLUMNS),
+            load_table(given.annotators, ANNOTATOR_COLUMNS),
+            load_table(given.agreement, AGREEMENT_COLUMNS),
         ),
         figures=embed_figures(given.figures),
         time=time_section(jobs) if len(jobs) else None,

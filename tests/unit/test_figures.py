@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from d3s.drawing import svg_of
 from d3s.errors import D3SError
-from d3s.figures import FIGURES, load_table, over_seeds, svg_of, write_figure
+from d3s.figures import FIGURES, over_seeds, write_figure
+from d3s.result_tables import load_table
+from evaluation_tables import evaluation_tables
 
 
 def probe_rows(seeds: tuple[object, ...] = (0, 1)) -> pd.DataFrame:
@@ -25,12 +28,6 @@ def probe_rows(seeds: tuple[object, ...] = (0, 1)) -> pd.DataFrame:
 
 
 def tables() -> dict[str, pd.DataFrame]:
-    classifiers = [
-        {"model": "lite2", "dataset": dataset, "background": background, "metric": "top1"}
-        | {"value": 0.7, "ci_low": 0.6, "ci_high": 0.8, "n": 20}
-        for dataset in ("guides", "images", "images_accepted")
-        for background in ("all", "grass <&> $x$", "night")
-    ]
     spurious = [
         {"objective": "erm", "seed": seed, "features": features, "trained_on": "cor", "tested_on": tested_on}
         | {"target": "foreground", "metric": "top1", "value": 0.9 if tested_on == "cor" else 0.3, "n": 12}
@@ -50,9 +47,9 @@ def tables() -> dict[str, pd.DataFrame]:
         for kind, threshold in (("in_force", 0.1), ("for_precision", 0.4), ("curve", 0.0), ("curve", 1.0))
     ]
     return {
-        "classifiers": pd.DataFrame(classifiers),
+        **evaluation_tables(),
         "probes": probe_rows(),
-        "leakage": probe_rows(("mean",)).assign(value=-0.1, ci_low=-0.2, ci_high=0.0),
+        "probes_paired": probe_rows(("mean",)).assign(value=-0.1, ci_low=-0.2, ci_high=0.0),
         "spurious": pd.DataFrame(spurious),
         "counts": pd.DataFrame(counts),
         "calibration": pd.DataFrame(calibration),
@@ -61,7 +58,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_equal_tables_give_equal_bytes(name: str, tmp_path: Path) -> None:
-    table = tables()[name]
+    table = tables()[FIGURES[name][0]]
     for path in (tmp_path / "a" / f"{name}.svg", tmp_path / "b" / f"{name}.svg"):
         write_figure(path, table)
     text = (tmp_path / "a" / f"{name}.svg").read_text(encoding="utf-8")
@@ -81,11 +78,6 @@ def test_png_has_equal_bytes_too(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_figure(tmp_path / folder / "counts.png", tables()["counts"])
     assert (tmp_path / "a" / "counts.png").read_bytes() == (tmp_path / "b" / "counts.png").read_bytes()
-
-
-def test_names_are_text_and_not_markup() -> None:
-    text = svg_of("classifiers", FIGURES["classifiers"][2], tables()["classifiers"])
-    assert "grass &lt;&amp;&gt; $x$" in text
 
 
 def test_probe_figure_shows_the_papers_figures_and_ours() -> None:
@@ -109,22 +101,6 @@ def test_over_seeds_takes_the_mean_without_such_a_row() -> None:
     assert row["value"] == pytest.approx(0.3)
     assert (row["ci_low"], row["seeds"]) == (0.0, 2)
     assert np.isnan(row["ci_high"])
-
-
-def test_paired_tables_name_their_value_difference(tmp_path: Path) -> None:
-    (tmp_path / "paired.csv").write_text("objective,difference\nwasserstein,-0.2\n")
-    assert load_table(tmp_path / "paired.csv", ("objective", "value"))["value"].tolist() == [-0.2]
-
-
-def test_a_class_may_be_called_none(tmp_path: Path) -> None:
-    (tmp_path / "counts.csv").write_text("class_name,n\nNone,1\nNA,2\n")
-    assert load_table(tmp_path / "counts.csv", ("class_name", "n"))["class_name"].tolist() == ["None", "NA"]
-
-
-def test_a_lacking_column_is_named(tmp_path: Path) -> None:
-    (tmp_path / "probes.csv").write_text("objective\nerm\n")
-    with pytest.raises(D3SError, match="'value'"):
-        load_table(tmp_path / "probes.csv", ("objective", "value"))
 
 
 @pytest.mark.parametrize("name", ["probe.svg", "probes.pdf"])

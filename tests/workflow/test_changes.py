@@ -37,12 +37,14 @@ from tiny import ROOT, draw_ground, draw_object
 AFTER_MANIFEST = {
     "build_manifest": 1,
     "score_classifiers": 1,
+    "measure_diversity": 1,
     "cache_activations": 1,
     "train_encoder": 4,
     "extract_features": 4,
     "fit_probes": 1,
     "spurious_correlation": 1,
     "draw_contact_sheet": 1,
+    "draw_fragile_sets": 1,
     "draw_figures": 1,
     "build_report": 1,
 }
