@@ -74,6 +74,7 @@ rule score_classifiers:
         rows=JUDGING_ROWS,
         usual=[row["usual_backgrounds"] for row in TABLES.classes],
         judges=[row["name"] for row in TABLES.classifiers if row["role"] == "judge"],
+        references=["guides", "cutouts", *BENCHMARKS],
         seed=CONFIG["seed"],
         bootstrap=CONFIG["classifiers"]["bootstrap"],
         folder=subpath(output.table, parent=True),
@@ -82,6 +83,7 @@ rule score_classifiers:
         'python "$SCRIPTS"/score_classifiers.py --predictions {input.predictions} --manifest {input.manifest}'
         " {params.subjects}"
         " --classes {input.classes:q} --rows-digest {params.rows} --judges {params.judges}"
+        " --references {params.references}"
         " --seed {params.seed} --bootstrap {params.bootstrap} --tables {params.folder} --log {log}"
 
 
