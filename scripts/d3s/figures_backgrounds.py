@@ -38,6 +38,7 @@ from d3s.drawing import (
 from d3s.figures_classifiers import DATASETS, Draw, chosen_models, of_what_remains
 from d3s.result_tables import texts
 from d3s.roles import judges_of, marks_of
+from d3s.subject_names import CROSSED
 
 SUBJECT = "images"
 """The data set whose figures are drawn: the generated images, unscreened."""
@@ -286,9 +287,9 @@ def draw_paired(table: pd.DataFrame) -> Figure:
 
 
 def variance_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows to show: of the crossed design where there is one, else of the matched sets of images."""
+    """The rows to show: of the images of the crossed design where there is one, else of the matched sets of images."""
     rows = texts(table, "model", "shift", "design").dropna(subset=["share"])
-    crossed = rows[rows["design"] == "crossed"]
+    crossed = rows[rows["dataset"] == CROSSED]  # and not its guides, which know no noise
     return crossed if len(crossed) else rows[rows["dataset"] == SUBJECT]
 
 

@@ -71,7 +71,8 @@ def test_pairs_are_framed_by_their_adjusted_p() -> None:
 def test_variance_is_of_the_crossed_design_where_there_is_one() -> None:
     table = evaluation_tables()["variance_shares"]
     sets = table[table["component"].isin(("background", "rest"))].assign(dataset="images", design="sets")
-    assert set(variance_rows(pd.concat([table, sets]))["design"]) == {"crossed"}
+    guides = table.assign(dataset="crossed_guides")  # the same design, without noise
+    assert set(variance_rows(pd.concat([guides, table, sets]))["dataset"]) == {"crossed"}
     assert set(variance_rows(sets)["design"]) == {"sets"}
     found = letters(drawn("variance_shares", table))
     assert {"foreground x background", "31", "29", "log odds of the own class", "right or wrong"} <= set(found)
