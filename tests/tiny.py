@@ -4,7 +4,6 @@ It goes through the same files, classes and rules as the demo; only the sizes di
 """
 
 import csv
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,9 @@ def make_tiny_project(folder: Path, named: Path | None = None) -> Path:
     write_csv(folder / "templates.csv", templates)
     make_tiny_generator(folder / "generator")
     config = tiny_config(named)
-    shutil.copyfile(config["tables"]["classifiers"], folder / "classifiers.yaml")
+    entries = yaml.safe_load(Path(config["tables"]["classifiers"]).read_text(encoding="utf-8"))
+    packaged = [entry for entry in entries if "package" in entry["weights"]]  # the others' files are fetched
+    (folder / "classifiers.yaml").write_text(yaml.safe_dump(packaged), encoding="utf-8")
     config["tables"]["classifiers"] = str(named / "classifiers.yaml")
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

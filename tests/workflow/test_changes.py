@@ -51,6 +51,10 @@ AFTER_MANIFEST = {
 """What depends on the manifest, as all but the prediction of single networks does."""
 AFTER_VAL = AFTER_MANIFEST | {"predict_classifier": 6}
 """What depends on the guides and the images of val: three networks look at each."""
+TEMPLATES_TOO = AFTER_VAL | {"predict_classifier": 9}
+"""The same where templates changed, which networks look at alone too."""
+CUTOUTS_TOO = AFTER_VAL | {"compose_cutouts": 1, "predict_classifier": 9}
+"""The same where what is pasted or its place changed, which networks look at on grey too."""
 AFTER_IMAGES = AFTER_MANIFEST | {"predict_classifier": 3}
 """The same where the guides stay as they are: so do the predictions on them."""
 
@@ -193,36 +197,38 @@ CONFIG_FILE = {"write_config": 1, "build_report": 1}
 CHANGES = {
     "nothing": Change(lambda folder: None),
     "files touched": Change(touch_files),
-    "one template replaced": Change(replace_template, PREPARED | shards(2) | AFTER_VAL, None),
-    "one template added": Change(add_template, PREPARED | shards(2) | AFTER_VAL, None),
-    "one exemplar replaced": Change(replace_exemplar, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
-    "one mask edited": Change(edit_mask, {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL, None),
+    "one template replaced": Change(replace_template, PREPARED | shards(2) | TEMPLATES_TOO, None),
+    "one template added": Change(add_template, PREPARED | shards(2) | TEMPLATES_TOO, None),
+    "one exemplar replaced": Change(replace_exemplar, {"prepare_foregrounds": 1} | shards(4) | CUTOUTS_TOO, None),
+    "one mask edited": Change(edit_mask, {"prepare_foregrounds": 1} | shards(4) | CUTOUTS_TOO, None),
     "a background's phrase": Change(
         edit_table("backgrounds", set_cell(0, "phrase", "on a lawn")), shards(2) | AFTER_VAL, 16
     ),
     "the revision of one background": Change(
-        edit_table("backgrounds", set_cell(1, "revision", "1")), shards(2) | AFTER_VAL, 16
+        edit_table("backgrounds", set_cell(1, "revision", "1")), shards(2) | CUTOUTS_TOO, 16
     ),
     "a class added": Change(
         add_class,
         {"prepare_foregrounds": 1, "inspect_templates": 2, "review_templates": 1}
         | shards(4)
-        | AFTER_VAL
+        | CUTOUTS_TOO
         | {"screen_images": 8},
         16,
     ),
-    "a background added": Change(add_background, PREPARED | shards(2) | AFTER_VAL, 16),
-    "a country added": Change(add_country, shards(2) | AFTER_VAL, 16),
+    "a background added": Change(add_background, PREPARED | shards(2) | TEMPLATES_TOO, 16),
+    "a country added": Change(add_country, shards(2) | CUTOUTS_TOO, 16),
     "more images per class": Change(
-        edit_config(images_per_cell={"train": 4, "val": 6}), shards(2) | AFTER_VAL | CONFIG_FILE, 8
+        edit_config(images_per_cell={"train": 4, "val": 6}), shards(2) | CUTOUTS_TOO | CONFIG_FILE, 8
     ),
     "fewer images per class": Change(
-        edit_config(images_per_cell={"train": 4, "val": 3}), shards(2) | AFTER_VAL | CONFIG_FILE, 0
+        edit_config(images_per_cell={"train": 4, "val": 3}), shards(2) | CUTOUTS_TOO | CONFIG_FILE, 0
     ),
     "the chunk size": Change(
-        edit_config(classes_per_chunk=1), {"prepare_foregrounds": 2} | shards(8) | AFTER_VAL | CONFIG_FILE, 0
+        edit_config(classes_per_chunk=1),
+        {"prepare_foregrounds": 2} | shards(8) | CUTOUTS_TOO | {"compose_cutouts": 2} | CONFIG_FILE,
+        0,
     ),
-    "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | AFTER_VAL | CONFIG_FILE, 32),
+    "the seed": Change(edit_config(seed=2), {"prepare_foregrounds": 1} | shards(4) | CUTOUTS_TOO | CONFIG_FILE, 32),
     "the strength": Change(edit_config(generator__strength=0.75), shards(4, 0) | AFTER_IMAGES | CONFIG_FILE, 32),
     "from the prompt alone": Change(
         edit_config(generator__mode="text2image"), shards(4, 0) | AFTER_IMAGES | CONFIG_FILE, 32
