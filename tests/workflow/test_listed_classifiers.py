@@ -23,19 +23,21 @@ def test_a_network_more_costs_its_own_jobs_and_a_missing_one_is_told(run: Path, 
 
     done = snakemake(folder, path, "classifiers")
     assert done.returncode == 0, done.stderr[-4000:]
-    assert jobs_of(done.stderr) == {"convert_weights": 2, "predict_classifier": 4, "score_classifiers": 1}
-    status = pd.read_csv(folder / "results/tables/classifiers_status.csv").set_index("model")
+    assert jobs_of(done.stderr) == {"convert_weights": 2, "predict_classifier": 8, "score_classifiers": 1}
+    status = pd.read_csv(folder / "results/tables/classifiers_status.csv")
+    assert set(status["dataset"]) == {"cutouts", "guides", "images", "templates"}
+    status = status[status["dataset"] == "images"].set_index("model")
     assert status["status"].to_dict() == dict.fromkeys(["lite0", "lite1", "lite2", "tiny"], "ok") | {
         "absent": "unavailable"
     }
     assert status.loc["absent", "reason"] == "there is no file data/absent.safetensors; draw it yourself"
-    assert status["predicted"].to_dict() == dict.fromkeys(["lite0", "lite1", "lite2", "tiny"], 32) | {"absent": 0}
+    assert status["predicted"].to_dict() == dict.fromkeys(["lite0", "lite1", "lite2", "tiny"], 16) | {"absent": 0}
     assert set(pd.read_csv(folder / "results/tables/classifiers.csv")["model"]) == {"lite0", "lite1", "lite2", "tiny"}
 
     plain("torchvision", "resnet18", folder / "data/absent.safetensors")
     again = snakemake(folder, path, "classifiers")
     assert again.returncode == 0, again.stderr[-4000:]
-    assert jobs_of(again.stderr) == {"convert_weights": 1, "predict_classifier": 2, "score_classifiers": 1}
+    assert jobs_of(again.stderr) == {"convert_weights": 1, "predict_classifier": 4, "score_classifiers": 1}
     found = read_predictions(folder / "results/predictions/images/absent.parquet")
     assert found.metadata["status"] == "ok"
     assert found.logits.shape == (16, 1000)

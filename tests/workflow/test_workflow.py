@@ -51,7 +51,10 @@ def test_exemplars_and_templates_are_disjoint_by_split(run: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "columns"),
     [
-        ("classifiers", "model dataset background metric value ci_low ci_high n"),
+        (
+            "classifiers",
+            "model dataset background metric value ci_low ci_high n clusters cluster set_ci_low set_ci_high family",
+        ),
         (
             "probes",
             "objective seed features target probe fitted_on evaluated_on metric value ci_low ci_high chance n",
