@@ -1,5 +1,6 @@
 """Fragile sets as pictures: one matched set of each class that breaks most easily, with what every judge said of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from PIL import Image, ImageDraw
 from d3s.contact_sheet import GAP, INK, MARK, MUTED, PAPER, data_uri, font_of, read_picture, shard_key, write_label
 from d3s.result_tables import texts
 
-WIDTH, LABEL_WIDTH, HEADER, STRIP, LEGEND = 1000, 168, 26, 24, 48
-"""Pixels: the sheet, its column of names, a row of background names, the signs below a picture, the key on top."""
+WIDTH, LABEL_WIDTH, HEADER, STRIP, ANSWER, LEGEND = 1000, 168, 26, 24, 16, 48
+"""Pixels: the sheet, its column of names, a row of background names, the signs below a picture, the wrong answer below
+them, the key on top."""
 MOST_TILE = 150
 BLUE = (0, 114, 178)
 RIGHT, WRONG = "\u2713", "\u2717"
@@ -19,18 +21,23 @@ MOST_SIGNS = 6
 """Judges that have a sign each; of more, their number is written."""
 SET_COLUMNS = (
     *("rank", "dataset", "shift", "class_id", "class_name", "fragility", "place", "matched_set", "exemplar"),
-    *("judges", "background", "sample", "right", "wrong"),
+    *("judges", "background", "sample", "right", "wrong", "taken_for"),
 )
 
 
 @dataclass(frozen=True)
 class FragileCell:
-    """One picture of a set: its background and sample, the judges that are right and wrong, and the picture."""
+    """One picture of a set: its background and sample, the judges that are right and wrong, and the picture.
+
+    Attributes:
+        taken_for: the class that each of the wrong judges chose, in their order.
+    """
 
     background: str
     sample: str
     right: tuple[str, ...]
     wrong: tuple[str, ...]
+    taken_for: tuple[str, ...]
     image: Image.Image | None
 
 
@@ -69,7 +76,7 @@ def read_parts(
     tars = {shard_key(tar): Path(tar) for tar in images}
     places = manifest.drop_duplicates("sample").set_index("sample")[["shard", "member"]].to_dict("index")
     table = table[(table["dataset"] == "images") & (table["place"] == 1)]
-    table = texts(table, "shift", "exemplar", "right", "wrong")
+    table = texts(table, "shift", "exemplar", "right", "wrong", "taken_for")
 
     def picture(sample: str) -> Image.Image | None:
         where = places.get(sample, {})
@@ -88,6 +95,7 @@ def read_parts(
                     sample=str(row["sample"]),
                     right=tuple(row["right"].split()),
                     wrong=tuple(row["wrong"].split()),
+                    taken_for=tuple(name.replace("_", " ") for name in row["taken_for"].split()),
                     image=picture(str(row["sample"])),
                 )
                 for row in shown.to_dict("records")
@@ -103,8 +111,15 @@ def read_parts(
 
 def said(row: FragileRow, cell: FragileCell) -> str:
     """What a picture shows, and who recognised it, in words: its alternative text."""
-    parts = [f"{word} by {', '.join(names)}" for word, names in (("right", cell.right), ("wrong", cell.wrong)) if names]
+    wrong = [f"{judge} ({answer})" for judge, answer in zip(cell.wrong, cell.taken_for, strict=True)]
+    parts = [f"{word} by {', '.join(names)}" for word, names in (("right", cell.right), ("wrong", wrong)) if names]
     return f"{row.class_name} on {cell.background.replace('_', ' ')}: {'; '.join(parts) or 'not judged'}"
+
+
+def taken_mostly(cell: FragileCell) -> str:
+    """The class that most of the wrong judges chose, the first by name of equal ones; empty where all are right."""
+    counts = Counter(cell.taken_for)
+    return min(counts, key=lambda name: (-counts[name], name), default="")
 
 
 def as_data(parts: Sequence[FragilePart], thumbnail: int = 128) -> dict[str, object]:
@@ -127,6 +142,8 @@ def as_data(parts: Sequence[FragilePart], thumbnail: int = 128) -> dict[str, obj
                                 "sample": cell.sample,
                                 "right": list(cell.right),
                                 "wrong": list(cell.wrong),
+                                "taken_for": dict(zip(cell.wrong, cell.taken_for, strict=True)),
+                                "mostly": taken_mostly(cell),
                                 "alt": said(row, cell),
                                 "image": data_uri(cell.image, thumbnail),
                             }
@@ -145,7 +162,8 @@ def draw_fragile(parts: Sequence[FragilePart]) -> Image.Image:
     """The sheet as one picture, ``WIDTH`` pixels wide: a row per set, a column per background, signs below pictures.
 
     A picture that every judge recognises has a blue frame, one that none does an orange frame, one on which they differ
-    a frame of both; the tick or cross of every judge stands below it, so that colours need not be told apart.
+    a frame of both; the tick or cross of every judge stands below it, so that colours need not be told apart, and below
+    these what most of the wrong ones took it for.
     """
     parts = [part for part in parts if part.rows]
     if not parts:
@@ -153,7 +171,8 @@ def draw_fragile(parts: Sequence[FragilePart]) -> Image.Image:
         ImageDraw.Draw(sheet).text((WIDTH // 2, 30), "no matched set flips", MUTED, font=font_of(14), anchor="mm")
         return sheet
     tiles = [min(MOST_TILE, (WIDTH - LABEL_WIDTH - GAP) // len(part.backgrounds) - GAP) for part in parts]
-    heights = [LEGEND + HEADER + len(part.rows) * (tile + STRIP + GAP) for part, tile in zip(parts, tiles, strict=True)]
+    below = STRIP + ANSWER + GAP
+    heights = [LEGEND + HEADER + len(part.rows) * (tile + below) for part, tile in zip(parts, tiles, strict=True)]
     sheet = Image.new("RGB", (WIDTH, sum(heights) + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
     top = 0
@@ -163,7 +182,7 @@ def draw_fragile(parts: Sequence[FragilePart]) -> Image.Image:
             centre = LABEL_WIDTH + column * (tile + GAP) + tile // 2
             write_label(draw, (centre, top + LEGEND + HEADER // 2), background.replace("_", " "), tile, "mm")
         for place, row in enumerate(part.rows):
-            _draw_row(sheet, draw, part, row, tile, top + LEGEND + HEADER + place * (tile + STRIP + GAP))
+            _draw_row(sheet, draw, part, row, tile, top + LEGEND + HEADER + place * (tile + below))
         top += height
     return sheet
 
@@ -171,7 +190,7 @@ def draw_fragile(parts: Sequence[FragilePart]) -> Image.Image:
 def _legend(draw: ImageDraw.ImageDraw, part: FragilePart, top: int, named: bool) -> None:
     """What colours and signs mean, and whose they are."""
     x, y = GAP, top + 15
-    for colour, text in ((BLUE, f"{RIGHT} recognised"), (MARK, f"{WRONG} taken for another class")):
+    for colour, text in ((BLUE, f"{RIGHT} recognised"), (MARK, f"{WRONG} taken for the class below")):
         draw.rectangle((x, y - 7, x + 13, y + 6), outline=colour, width=3)
         draw.text((x + 20, y), text, INK, font=font_of(13), anchor="lm")
         x += 40 + round(draw.textlength(text, font=font_of(13)))
@@ -212,6 +231,9 @@ def _draw_row(
             ):
                 draw.rectangle(side, fill=BLUE)
         _signs(draw, part.judges, cell, left, top + tile + STRIP // 2, tile)
+        write_label(
+            draw, (left + tile // 2, top + tile + STRIP + ANSWER // 2), taken_mostly(cell), tile, "mm", MARK, 12
+        )
 
 
 def _signs(

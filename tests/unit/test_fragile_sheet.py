@@ -26,6 +26,7 @@ def set_rows(
         | {"flips": 3, "judges": " ".join(JUDGES), "background": background, "sample": f"{rank}-{place}-{background}"}
         | {"right": " ".join(name for name, answer in zip(JUDGES, verdict, strict=True) if answer == "y")}
         | {"wrong": " ".join(name for name, answer in zip(JUDGES, verdict, strict=True) if answer == "n")}
+        | {"taken_for": " ".join("sea_lion" for answer in verdict if answer == "n")}
         for background, verdict in verdicts.items()
     ]
 
@@ -80,13 +81,14 @@ def test_the_alternative_text_says_what_the_signs_say(shard: Path) -> None:
     (part,) = parts_of(set_rows(1, {"forest": "nn", "grass": "yn", "water": "yy"}), [shard])
     texts = [said(part.rows[0], cell) for cell in part.rows[0].cells]
     assert texts == [
-        "water bird1 on forest: wrong by lite1, lite2",
-        "water bird1 on grass: right by lite1; wrong by lite2",
+        "water bird1 on forest: wrong by lite1 (sea lion), lite2 (sea lion)",
+        "water bird1 on grass: right by lite1; wrong by lite2 (sea lion)",
         "water bird1 on water: right by lite1, lite2",
     ]
     data = as_data([part])["parts"]
     assert isinstance(data, list)
     assert [cell["alt"] for cell in data[0]["rows"][0]["cells"]] == texts
+    assert [cell["mostly"] for cell in data[0]["rows"][0]["cells"]] == ["sea lion", "sea lion", ""]
     assert data[0]["rows"][0]["cells"][0]["image"].startswith("data:image/jpeg;base64,")
 
 

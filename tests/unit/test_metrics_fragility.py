@@ -37,6 +37,15 @@ def test_sets_are_those_with_the_most_flips_and_say_who_is_right_where() -> None
     assert shown["sample"].to_dict() == {name: f"s0002-{name}" for name in ("grass", "night", "water")}
     assert shown["right"].to_dict() == {"grass": "one two", "night": "one", "water": ""}
     assert shown["wrong"].to_dict() == {"grass": "", "night": "two", "water": "one two"}
+    assert shown["taken_for"].to_dict() == {"grass": "", "night": "101", "water": "101 101"}
+
+
+def test_classes_that_pictures_were_taken_for_have_their_names() -> None:
+    rows = matched(FIRST, exemplars=list("abcd"), class_ids=[0, 0, 1, 1])
+    rows.loc[rows["sample"] == "s0001-night", "predicted"] = 1
+    (own,) = matched_blocks(rows)
+    _, sets = fragile_tables([("one", own)], "images", BOOTSTRAP)
+    assert sets.set_index("sample").loc["s0001-night", "taken_for"] == "class1"
 
 
 def test_a_set_counts_if_it_is_complete_for_every_judge() -> None:

@@ -175,7 +175,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cell |= {"accepted": False, "in_set": True, "image": picture, "guide": picture}
     sheet = {"classes": [{"id": 0, "name": HOSTILE}], "classes_in_all": 3, "backgrounds": ["grass"], "cells": [cell]}
     (tmp_path / "sheet.json").write_text(json.dumps(sheet))
-    cell = {"background": "grass", "sample": HOSTILE, "right": ["lite2"], "wrong": [], "alt": HOSTILE, "image": picture}
+    cell = {"background": "grass", "sample": HOSTILE, "right": [], "wrong": ["lite2"], "alt": HOSTILE, "image": picture}
+    cell |= {"taken_for": {"lite2": HOSTILE}, "mostly": HOSTILE}
     row = {"class_name": HOSTILE, "fragility": 0.5, "exemplar": HOSTILE, "matched_set": HOSTILE, "cells": [cell]}
     part = {"shift": "background", "backgrounds": ["grass"], "judges": ["lite2"], "rows": [row]}
     (tmp_path / "fragile_sets.json").write_text(json.dumps({"parts": [part]}))

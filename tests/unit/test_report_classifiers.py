@@ -53,8 +53,10 @@ def results(tmp_path: Path) -> Results:
 def write_sets(path: Path, judges: Sequence[str] = ("lite2",), image: str | None = PICTURE) -> Path:
     """Fragile sets as ``draw_fragile_sets`` writes them."""
     cells = [
-        {"background": "forest", "sample": "s1", "right": list(judges), "wrong": [], "alt": "bird", "image": image},
-        {"background": "grass", "sample": "s2", "right": [], "wrong": list(judges), "alt": "bird", "image": image},
+        {"background": "forest", "sample": "s1", "right": list(judges), "wrong": [], "alt": "bird", "image": image}
+        | {"taken_for": {}, "mostly": ""},
+        {"background": "grass", "sample": "s2", "right": [], "wrong": list(judges), "alt": "bird", "image": image}
+        | {"taken_for": dict.fromkeys(judges, "fish"), "mostly": "fish"},
     ]
     row = {"class_name": "bird", "fragility": 0.6, "exemplar": "gull", "matched_set": "m", "cells": cells}
     part = {"shift": "background", "backgrounds": ["forest", "grass"], "judges": list(judges), "rows": [row]}
@@ -204,7 +206,8 @@ def test_fragile_sets_have_signs_and_words(results: Results, tmp_path: Path) -> 
     assert "62.5 % of 8 sets flip" in results.page(sets)
     page = render(Sources(evaluation=results.written(), roles=ROLES, fragile=sets))
     assert page.count('<span class="good" title="lite2">\u2713</span>') == 1
-    assert page.count('<span class="bad" title="lite1">\u2717</span>') == 1
+    assert page.count('<span class="bad" title="lite1: fish">\u2717</span>') == 1
+    assert page.count(">fish</small>") == 1
     assert f'<img src="{PICTURE}" alt="bird" title="s1" class="good">' in page
 
 

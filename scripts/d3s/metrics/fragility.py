@@ -1,6 +1,6 @@
 """Which classes break most easily when the background changes, and the matched sets that show it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ CLASS_COLUMNS = (
 )
 SET_COLUMNS = (
     *("rank", "dataset", "shift", "class_id", "class_name", "fragility", "place", "matched_set", "exemplar"),
-    *("flips", "judges", "background", "sample", "right", "wrong"),
+    *("flips", "judges", "background", "sample", "right", "wrong", "taken_for"),
 )
 CLASSES, SETS = 10, 3
 """Most fragile classes whose sets are listed, and sets of each."""
@@ -50,7 +50,8 @@ def fragile_tables(
 
     Returns:
         ``fragile_classes.csv``, and ``fragile_sets.csv`` with one row per set and background: ``flips`` is the sum over
-        judges of pairs of backgrounds that differ in being right, ``right`` and ``wrong`` name the judges.
+        judges of pairs of backgrounds that differ in being right, ``right`` and ``wrong`` name the judges, and
+        ``taken_for`` the class that each of the wrong ones chose, in the same order.
     """
     complete = [(name, block.complete()) for name, block in blocks]
     shared = set.intersection(*({str(name) for name in block.sets} for _, block in complete)) if complete else set()
@@ -58,6 +59,11 @@ def fragile_tables(
     if not shared or len(same) != 1:
         return pd.DataFrame(columns=list(CLASS_COLUMNS)), pd.DataFrame(columns=list(SET_COLUMNS))
     judges = [(name, block.of(np.isin(block.sets.astype(str), sorted(shared)))) for name, block in complete]
+    names = {
+        int(number): str(name)
+        for _, block in blocks
+        for number, name in zip(block.class_ids, block.class_names, strict=True)
+    }
     block = judges[0][1]
     flips = np.mean([flipped(own) for _, own in judges], axis=0)
     pairs = np.mean([pair_flips(own) for _, own in judges], axis=0)
@@ -80,12 +86,16 @@ def fragile_tables(
     ranked["rank"] = np.arange(1, len(ranked) + 1)
     rows: list[dict[str, object]] = []
     for chosen in ranked.head(CLASSES).to_dict("records"):
-        rows += [about | chosen | row for row in _sets(judges, int(chosen["class_id"]))]
+        rows += [about | chosen | row for row in _sets(judges, int(chosen["class_id"]), names)]
     return ranked[list(CLASS_COLUMNS)].reset_index(drop=True), pd.DataFrame(rows, columns=list(SET_COLUMNS))
 
 
-def _sets(judges: Sequence[tuple[str, Block]], class_id: int) -> list[dict[str, object]]:
-    """The sets of a class that flip, by their flips, then by name."""
+def _sets(judges: Sequence[tuple[str, Block]], class_id: int, names: Mapping[int, str]) -> list[dict[str, object]]:
+    """The sets of a class that flip, by their flips, then by name.
+
+    Args:
+        names: of the classes that have sets; of others the number is written.
+    """
     block = judges[0][1]
     number = sum((judge.right.sum(axis=1) * (1 - judge.right).sum(axis=1)) for _, judge in judges)
     flips = np.asarray(number, dtype=int)
@@ -96,9 +106,11 @@ def _sets(judges: Sequence[tuple[str, Block]], class_id: int) -> list[dict[str, 
         for column, background in enumerate(block.backgrounds):
             right = [name for name, judge in judges if judge.right[place, column]]
             wrong = [name for name, judge in judges if not judge.right[place, column]]
+            chosen = [int(judge.predicted[place, column]) for _, judge in judges if not judge.right[place, column]]
             rows.append(
                 {"place": rank, "matched_set": block.sets[place], "exemplar": block.exemplars[place]}
                 | {"flips": int(flips[place]), "background": background, "sample": block.samples[place, column]}
                 | {"right": " ".join(right), "wrong": " ".join(wrong)}
+                | {"taken_for": " ".join(names.get(number, str(number)) for number in chosen)}
             )
     return rows
