@@ -55,6 +55,7 @@ if not RELEASED:
 include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
+include: "rules/encoder_export.smk"
 include: "rules/dataset.smk"
 include: "rules/report.smk"
 
@@ -72,6 +73,7 @@ localrules:
     subjects,
     classifiers,
     encoders,
+    encoder_exports,
     probes,
     dataset,
     report,
@@ -124,6 +126,11 @@ rule classifiers:
 rule encoders:
     input:
         ENCODERS,
+
+
+rule encoder_exports:
+    input:
+        [path.replace("encoder.safetensors", "export/README.md") for path in ENCODERS],
 
 
 rule probes:

@@ -4,6 +4,7 @@ The lower layers may stay frozen; then what they make of each image can be compu
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -116,9 +117,18 @@ class Encoder(nn.Module):
         return self.pooled(self.activations(images))
 
     def forward(self, activations: torch.Tensor) -> Encoded:
-        pooled = self.pooled(activations)
+        return self.encode_pooled(self.pooled(activations))
+
+    def encode_pooled(self, pooled: torch.Tensor) -> Encoded:
+        """The parts of N x (n + m) pooled features, and what the heads make of them; affine from here on."""
         foreground, background = pooled.split([self.foreground_features, self.background_features], dim=1)
         return Encoded(foreground, background, self.class_head(foreground), self.background_head(background))
+
+    @torch.no_grad()
+    def encode(self, pictures: Sequence[Image.Image]) -> Encoded:
+        """What an encoder in evaluation mode gives for N pictures of any size, resized and normalised as it needs."""
+        pixels = to_input(pictures, self.backbone, self.settings.input_size)
+        return self(self.activations(pixels.to(self.class_head.weight.device)))
 
     def load_pretrained(self, weights: str | Path) -> None:
         """Take the backbone's weights from a timm state dict; its classifier is left out.
@@ -265,7 +275,7 @@ def read_about(folder: str | Path) -> dict:
         raise D3SError(f"{path} can't be read ({error})", "train the encoder again") from None
 
 
-def to_input(images: list[Image.Image], backbone: nn.Module, input_size: int) -> torch.Tensor:
+def to_input(images: Sequence[Image.Image], backbone: nn.Module, input_size: int) -> torch.Tensor:
     """N x 3 x side x side, resized and normalised as the backbone was pretrained."""
     expected = timm.data.resolve_model_data_config(backbone)
     mean, std = (np.asarray(expected[key], dtype=np.float32) for key in ("mean", "std"))

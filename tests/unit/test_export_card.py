@@ -1,41 +1,17 @@
 """The card: its head is read by Hugging Face's library, its text shows names as text, whatever they are."""
 
 from collections.abc import Mapping
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from markdown_it import MarkdownIt
 
-from d3s.export.card import code, escape, one_line, summarise
+from d3s.export.card import summarise
 from d3s.export.facts import FEW
+from d3s.markdown import one_line
+from markdown_pages import HOSTILE, WORSE, rendered
 from small import CLASSES, export_small, make_small
-
-HOSTILE = "</script><img src=x onerror=alert(1)>"
-WORSE = "a|b `c` **d** _e_ [f](http://g.example) ![h](i.png) $j$ ~~k~~\n\n# l\n---\n<!-- m"
-
-
-class Page(HTMLParser):
-    """The tags and the text of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def rendered(markdown: str) -> Page:
-    """The page that a reader of cards, which passes HTML on as it is, makes of Markdown."""
-    return Page(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(markdown))
 
 
 def card_of(folder: Path, classes: list[dict[str, str]] = CLASSES, **export: Any) -> tuple[Mapping[str, Any], str]:
@@ -50,14 +26,6 @@ def card_of(folder: Path, classes: list[dict[str, str]] = CLASSES, **export: Any
     text = (folder / "export" / "README.md").read_text(encoding="utf-8")
     _, head, body = text.split("---\n", 2)
     return yaml.safe_load(head), body
-
-
-@pytest.mark.parametrize("label", [HOSTILE, WORSE, "ball\u202egnp.exe", "\u0000\u001b[31mred", "www.evil.example"])
-def test_a_hostile_text_is_shown_as_text(label: str) -> None:
-    page = rendered(f"| a | b |\n| --- | --- |\n| {escape(label)} | x |\n")
-    assert set(page.tags) == {"table", "thead", "tbody", "tr", "th", "td"}
-    assert page.tags.count("td") == 2
-    assert one_line(label) in page.text
 
 
 def test_hostile_names_are_text_in_the_whole_card(tmp_path: Path) -> None:
@@ -138,13 +106,6 @@ def test_large_tables_are_summarised(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "val: 4 pairs of class and background; the fewest images of one are 1, the median 2, the most 2" in body
     assert "The first 1 of 2" in body
     assert "| 1 | 12 |" not in body
-
-
-def test_names_are_code_unless_they_would_break_it() -> None:
-    assert code("water_bird") == "`water_bird`"
-    assert code("a`b") == "a\\`b"
-    assert escape(1234567) == "1,234,567"
-    assert escape(True) == "True"
 
 
 def test_a_summary_counts_empty_pairs() -> None:

@@ -1,9 +1,6 @@
 """The card of the data set: what a person reads first, and the head that Hugging Face's library reads."""
 
-import re
-import unicodedata
 from collections.abc import Mapping
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -15,57 +12,12 @@ from markupsafe import Markup
 from d3s.export.facts import About, Facts, count
 from d3s.export.parquet import features_of_card
 from d3s.export.records import FIELDS
+from d3s.markdown import code, escape, licence_of, one_line
 
 TEMPLATE = Path(__file__).with_name("card.md")
 MOST_CLASSES, MOST_BACKGROUNDS = 60, 20
 """The largest table of images by class and background that a person still reads; larger ones are summarised."""
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
-LICENCES = {
-    "apache-2.0",
-    "bsd-3-clause",
-    "cc-by-4.0",
-    "cc-by-nc-4.0",
-    "cc-by-nc-sa-4.0",
-    "cc-by-sa-4.0",
-    "cc0-1.0",
-    "gpl-2.0",
-    "gpl-3.0",
-    "lgpl-3.0",
-    "mit",
-    "odbl",
-    "openrail",
-    "unlicense",
-}
-"""Licences that Hugging Face's cards know by these names; another one is ``other``, with its name beside it."""
-_BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-"""Marks that turn the direction of writing, with which a text can look like another one."""
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "|": "&#124;"}
-
-
-def one_line(text: object) -> str:
-    """A text without line breaks, control characters and marks that turn the direction of writing."""
-    kept = (
-        " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") or ord(letter) in _BIDI else letter
-        for letter in str(text)
-    )
-    return " ".join("".join(kept).split())
-
-
-def escape(value: object) -> Markup:
-    """A value as text of Markdown: nothing in it is taken for HTML, for Markdown or for the end of a table's cell."""
-    if isinstance(value, Markup):
-        return value
-    text = f"{value:,}" if isinstance(value, Integral) and not isinstance(value, bool) else one_line(value)
-    text = "".join(_ENTITIES.get(letter, letter) for letter in text)
-    text = re.sub(r"([\\`*_\[\]{}~$])", r"\\\1", text)
-    # Addresses become links by themselves on some sites.
-    return Markup(re.sub(r"(?i)\b(www)\.", r"\1&#46;", text.replace("://", "&#58;//")))
-
-
-def code(value: object) -> Markup:
-    """A name as code; in Markdown's code nothing can be escaped, so a name with unusual letters stays plain text."""
-    text = str(value)
-    return Markup(f"`{text}`") if re.fullmatch(r"[\w./@:+=, -]*\w[\w./@:+=, -]*", text, re.ASCII) else escape(text)
 
 
 def front_matter(facts: Facts, about: About, bytes_of: Mapping[str, int]) -> str:
@@ -77,12 +29,8 @@ def front_matter(facts: Facts, about: About, bytes_of: Mapping[str, int]) -> str
         bytes_of: the size of the Parquet files, by split.
     """
     export = about.settings["export"]
-    licence = one_line(export["licence"])
-    known = licence.lower() if licence.lower() in LICENCES else "other" if licence else "unknown"
-    head: dict[str, Any] = {"pretty_name": one_line(export["title"] or export["name"]), "license": known}
-    if known == "other":
-        head["license_name"] = licence
-    head |= {
+    head: dict[str, Any] = {"pretty_name": one_line(export["title"] or export["name"])}
+    head |= licence_of(export["licence"]) | {
         "task_categories": ["image-classification"],
         "size_categories": [next((name for most, name in SIZES if facts.images < most), "n>10M")],
         "annotations_creators": ["machine-generated"],

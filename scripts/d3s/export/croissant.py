@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from d3s.export.card import one_line
 from d3s.export.facts import About, Facts, count
 from d3s.export.records import FIELDS
+from d3s.markdown import one_line
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 """Version 1.0 is what catalogues read; nothing here needs the additions of 1.1."""
