@@ -7,7 +7,16 @@ CLASSIFIER_FIGURES = (
 )
 FIGURES = (
     *CLASSIFIER_FIGURES,
-    *("probes", "leakage", "spurious", "counts", *(("calibration",) if ANNOTATIONS else ())),
+    *(
+        "probes",
+        "tradeoff",
+        "leakage",
+        "feature_map",
+        "training",
+        "spurious",
+        "counts",
+        *(("calibration",) if ANNOTATIONS else ()),
+    ),
 )
 EVALUATION = expand(
     "results/tables/{table}.csv",
@@ -26,6 +35,8 @@ rule draw_figures:
         probes="results/tables/probes.csv",
         paired="results/tables/probes_paired.csv",
         spurious="results/tables/spurious.csv",
+        training="results/tables/training.csv",
+        feature_map="results/tables/feature_map.csv",
         counts="results/tables/counts.csv",
         calibration=CALIBRATION,
     output:
@@ -34,6 +45,9 @@ rule draw_figures:
             for name in CLASSIFIER_FIGURES
         ],
         probes=report("results/figures/probes.svg", caption="../report/probes.rst", category="Encoders"),
+        tradeoff=report("results/figures/tradeoff.svg", caption="../report/tradeoff.rst", category="Encoders"),
+        feature_map=report("results/figures/feature_map.svg", caption="../report/feature_map.rst", category="Encoders"),
+        training=report("results/figures/training.svg", caption="../report/training.rst", category="Encoders"),
         leakage=report("results/figures/leakage.svg", caption="../report/leakage.rst", category="Encoders"),
         spurious=report("results/figures/spurious.svg", caption="../report/spurious.rst", category="Encoders"),
         counts=report("results/figures/counts.svg", caption="../report/counts.rst", category="Data set"),

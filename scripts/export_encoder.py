@@ -7,11 +7,12 @@ from pathlib import Path
 import timm
 
 from d3s import cli
-from d3s.encoder import load_encoder, read_about
+from d3s.encoder import load_encoder
 from d3s.encoder_use.model_card import probe_figures, render
 from d3s.encoder_use.onnx_model import write_onnx
 from d3s.encoder_use.timm_model import write_timm
 from d3s.errors import D3SError
+from d3s.features import read_about
 from d3s.identity import file_sha256
 from d3s.result_tables import load_table
 from d3s.shards import write_text

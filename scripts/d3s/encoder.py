@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from d3s.errors import D3SError
+from d3s.features import read_about
 from d3s.shards import whole_file, write_json
 
 
@@ -260,19 +261,6 @@ def load_encoder(folder: str | Path) -> Encoder:
             "train the encoder again",
         ) from None
     return encoder.eval()
-
-
-def read_about(folder: str | Path) -> dict:
-    """The ``encoder.json`` of a folder.
-
-    Raises:
-        D3SError: it is missing or no JSON.
-    """
-    path = Path(folder) / "encoder.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise D3SError(f"{path} can't be read ({error})", "train the encoder again") from None
 
 
 def to_input(images: Sequence[Image.Image], backbone: nn.Module, input_size: int) -> torch.Tensor:

@@ -6,6 +6,7 @@ No torch here: what reads features needs none.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,20 @@ class Features:
         return self.rows[dataset][TARGETS[target]].astype(str).to_numpy()
 
 
+def read_about(folder: str | Path) -> dict[str, Any]:
+    """What ``encoder.json`` in an encoder's folder says: its objective, seed, settings.
+
+    Raises:
+        D3SError: it is missing or no JSON.
+    """
+    path = Path(folder) / "encoder.json"
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise D3SError(f"{path} can't be read ({error})", "train the encoder again: snakemake encoders") from None
+    return about
+
+
 def read_features(path: str | Path, manifest: pd.DataFrame) -> Features:
     """Read ``features.safetensors``, with ``features.parquet`` and ``encoder.json`` beside it.
 
@@ -74,8 +89,8 @@ def read_features(path: str | Path, manifest: pd.DataFrame) -> Features:
         D3SError: a file is missing or does not fit the manifest.
     """
     path = Path(path)
+    about = read_about(path.parent)
     try:
-        about = json.loads((path.parent / "encoder.json").read_text(encoding="utf-8"))
         tensors = load_file(path)
         index = pd.read_parquet(path.with_suffix(".parquet"))
     except (OSError, ValueError, SafetensorError) as error:

@@ -34,6 +34,7 @@ from d3s.drawing import (
 from d3s.errors import D3SError
 from d3s.figures_backgrounds import BACKGROUND_FIGURES
 from d3s.figures_classifiers import CLASSIFIER_FIGURES
+from d3s.figures_encoders import ENCODER_FIGURES
 from d3s.shards import whole_file
 
 BASELINE = "erm"
@@ -345,12 +346,13 @@ def draw_minutes(table: pd.DataFrame) -> Figure:
     return figure
 
 
-FIGURES: dict[str, tuple[str, tuple[str, ...], Callable[[pd.DataFrame], Figure]]] = {
+FIGURES: dict[str, tuple[str, Sequence[str], Callable[[pd.DataFrame], Figure]]] = {
     **CLASSIFIER_FIGURES,
     **BACKGROUND_FIGURES,
     "probes": ("probes", PROBE_COLUMNS, draw_probes),
     "leakage": ("probes_paired", PAIRED_COLUMNS, draw_leakage),
     "spurious": ("spurious", SPURIOUS_COLUMNS, draw_spurious),
+    **ENCODER_FIGURES,
     "counts": ("counts", COUNT_COLUMNS, draw_counts),
     "calibration": ("calibration", CALIBRATION_COLUMNS, draw_calibration),
 }

@@ -11,6 +11,7 @@ from d3s.drawing import svg_of
 from d3s.errors import D3SError
 from d3s.figures import FIGURES, over_seeds, write_figure
 from d3s.result_tables import load_table
+from encoder_tables import feature_map_table, training_table
 from evaluation_tables import evaluation_tables
 
 
@@ -51,6 +52,8 @@ def tables() -> dict[str, pd.DataFrame]:
         "probes": probe_rows(),
         "probes_paired": probe_rows(("mean",)).assign(value=-0.1, ci_low=-0.2, ci_high=0.0),
         "spurious": pd.DataFrame(spurious),
+        "training": training_table(),
+        "feature_map": feature_map_table(),
         "counts": pd.DataFrame(counts),
         "calibration": pd.DataFrame(calibration),
     }

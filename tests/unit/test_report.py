@@ -19,6 +19,7 @@ from d3s.report_pictures import inline_svg
 from d3s.report_text import percent, points
 from d3s.result_tables import load_table
 from d3s.roles import with_roles
+from encoder_tables import feature_map_table, training_table
 from evaluation_tables import ROLES, evaluation_tables
 
 HOSTILE = "<script>alert(1)</script>"
@@ -162,6 +163,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "probes": write_csv(tmp_path / "probes.csv", probes),
         "probes_paired": write_csv(tmp_path / "probes_paired.csv", paired),
         "spurious": write_csv(tmp_path / "spurious.csv", spurious),
+        "training": write_csv(tmp_path / "training.csv", training_table().to_dict("records")),
+        "feature_map": write_csv(
+            tmp_path / "feature_map.csv", feature_map_table((HOSTILE,), (HOSTILE, "grass")).to_dict("records")
+        ),
         "nearest": write_csv(tmp_path / "nearest.csv", [{"measure": "nearer_to_a_train_image", "value": 0.25, "n": 8}]),
         "sources": write_csv(tmp_path / "sources.csv", [{"source": "stamps", "licence": f"GPL-2 {HOSTILE}"}]),
     }
