@@ -9,7 +9,8 @@ import torch
 from d3s.encoder import Encoder, EncoderSettings
 from d3s.errors import D3SError
 from d3s.objective import build_objective
-from d3s.training import Trainer, TrainingSettings, init_heads, shape_of, training_rows
+from d3s.heads import init_heads
+from d3s.training import Trainer, TrainingSettings, shape_of, training_rows
 
 ROWS = pd.DataFrame(
     {
@@ -17,6 +18,7 @@ ROWS = pd.DataFrame(
         "image_digest": [f"{number:032x}" for number in range(24)],
         "class_id": [number % 2 for number in range(24)],
         "background": [("grass", "road", "water")[number % 3] for number in range(24)],
+        "split_group": [f"e{number % 8}" for number in range(24)],
     }
 )
 
@@ -95,7 +97,8 @@ def test_it_learns_and_keeps_a_history_of_every_term() -> None:
     losses = [row["value"] for row in run.history if row["term"] == "loss"]
     assert len(losses) == 3
     assert losses[-1] < 0.7 * losses[0]  # type: ignore[operator]
-    assert {row["term"] for row in run.history} == {"loss", "class_entropy", "background_entropy"}
+    entropies = {"class_entropy", "background_entropy"}
+    assert {row["term"] for row in run.history} == {"loss", *entropies, *(f"held_out_{name}" for name in entropies)}
 
 
 def test_frozen_layers_stay_as_they_were_and_full_training_moves_them() -> None:
