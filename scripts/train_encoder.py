@@ -144,7 +144,8 @@ def main(args: argparse.Namespace) -> None:
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1  # then accelerate gives each process its device
     device = ("cpu" if args.device == "cpu" else "cuda") if several else choose_device(args.device).type
     about = (args.code, args.threads)
-    trainer = Trainer(encoder, objective, settings, source, rows, state, device, about, second, args.workers)
+    workers = args.workers if args.images or second else 0  # there is nothing to decode in activations
+    trainer = Trainer(encoder, objective, settings, source, rows, state, device, about, second, workers)
     writes = trainer.accelerator.is_main_process
     kept = KeptRun(args.store, "encoder", trainer.identity) if args.store else None
     if broadcast_object_list([bool(writes and kept and kept.restore(args.output))])[0]:

@@ -55,7 +55,7 @@ class EncoderSettings:
             )
         if not self.background_features and not 0.0 < self.background_fraction < 1.0:
             raise D3SError(
-                f"background_fraction is {self.background_fraction}, which leaves one of the two parts without features",
+                f"background_fraction is {self.background_fraction}, which leaves a part without features",
                 "give a share between 0 and 1, or a number of background_features; the paper's are 0.122 and 250",
             )
         if not self.classes or not self.backgrounds:

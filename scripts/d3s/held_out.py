@@ -32,7 +32,9 @@ def hold_out(rows: pd.DataFrame, fraction: float, seed: int) -> tuple[pd.DataFra
                 if number == 0:
                     break
                 rest = rows[~rows["split_group"].isin(out | {group})]
-                if set(rest["background"]) == set(rows["background"]) and set(rest["class_id"]) == set(rows["class_id"]):
+                if set(rest["background"]) == set(rows["background"]) and set(rest["class_id"]) == set(
+                    rows["class_id"]
+                ):
                     out.add(group)
                     number -= 1
     held = rows["split_group"].isin(out)

@@ -1,7 +1,7 @@
 """A second stream of real pictures whose background nobody labelled (in the paper, half of each batch is ImageNet).
 
-The pictures are those of an index of a benchmark (``d3s.benchmark_index``), so whatever the workflow reads as a benchmark
-will do, an ImageFolder above all. Their classes are the data set's by the ImageNet indices that both share.
+The pictures are those of an index of a benchmark (``d3s.benchmark_index``), so whatever the workflow reads as a
+benchmark will do, an ImageFolder above all. Their classes are the data set's by the ImageNet indices that both share.
 """
 
 from collections.abc import Mapping, Sequence

@@ -437,7 +437,9 @@ class Trainer:
         kept = ""
         if self.state is not None:
             values = [*self.model.state_dict().values(), *self.objective.state_dict().values()]
-            moments = [value for each in self.optimisers.values() for own in each.state.values() for value in own.values()]
+            moments = [
+                value for each in self.optimisers.values() for own in each.state.values() for value in own.values()
+            ]
             tensors = [value for value in [*values, *moments] if isinstance(value, torch.Tensor)]
             # A moving mean that has seen nothing yet is minus infinity, which is sound.
             if not any(bool(torch.isnan(value).any()) for value in tensors if value.is_floating_point()):
@@ -473,7 +475,9 @@ class Trainer:
                 rows = slice(start, start + size)
                 inputs = self.held.source.batch(self.held.samples[rows]).to(device)
                 trunk = self._trunk(self.held.source, inputs)
-                encoded = torch.func.functional_call(self.model, weights, (trunk,)) if self.average else self.model(trunk)
+                encoded = (
+                    torch.func.functional_call(self.model, weights, (trunk,)) if self.average else self.model(trunk)
+                )
                 labels = (self.held.classes[rows].to(device), self.held.backgrounds[rows].to(device))
                 logits = (encoded.class_logits, encoded.background_logits)
                 for name, given, truth in zip(sums, logits, labels, strict=True):

@@ -239,8 +239,8 @@ def test_correlation_does_not_see_a_square() -> None:
 
 
 def test_the_wasserstein_measure_of_a_shift_is_its_size() -> None:
-    """z = d (2y - 1) + small noise, y in {0, 1}: half of the shuffled pairs have moved by 2d along z, or by the distance
-    of the labels' vectors, if that is shorter. With far vectors the distance of the two laws is d."""
+    """z = d (2y - 1) + small noise, y in {0, 1}: half of the shuffled pairs have moved by 2d along z, or by the
+    distance of the labels' vectors, if that is shorter. With far vectors the distance of the two laws is d."""
     source = draws()
     critic = Critic(1, 2, source, label_fraction=6.0)
     critic.vectors.copy_(torch.tensor([[10.0] * 6, [-10.0] * 6]))

@@ -261,7 +261,8 @@ def test_given_the_own_label_a_dependence_that_it_explains_costs_nothing() -> No
     logits = [torch.randn(300, size, generator=draws) for size in (4, 3)]
     encoded, labels = Encoded(foreground, background, *logits), Labels(classes, classes)
     marginal, conditional = (
-        build("hsic", given=given).penalty(encoded, labels, draws)["foreground_hsic"].item() for given in ("none", "own")
+        build("hsic", given=given).penalty(encoded, labels, draws)["foreground_hsic"].item()
+        for given in ("none", "own")
     )
     assert marginal > 0.1
     assert abs(conditional) < 0.01

@@ -1,6 +1,7 @@
 """Small networks that estimators fit: weights from a generator of their own, so that a seed alone decides them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -15,7 +16,7 @@ def mlp(widths: Sequence[int], draws: torch.Generator, slope: float = 0.1) -> nn
         slope: of the LeakyReLU below zero.
     """
     layers: list[nn.Module] = []
-    for taken, given in zip(widths[:-1], widths[1:], strict=True):
+    for taken, given in pairwise(widths):
         layers += [nn.Linear(taken, given), nn.LeakyReLU(slope)]
     made = nn.Sequential(*layers[:-1])
     for layer in made:
@@ -45,7 +46,7 @@ class LabelNet(nn.Module):
         self.labels, self.strata = labels, strata
         self.layers = mlp([features, *hidden, labels * strata], draws)
         with torch.no_grad():  # starts near knowing nothing, so that its first gradients say little
-            self.layers[-1].weight.mul_(0.1)  # type: ignore[operator, union-attr]
+            self.layers[-1].weight.mul_(0.1)  # type: ignore[operator]
 
     def forward(self, features: torch.Tensor, strata: torch.Tensor | None = None) -> torch.Tensor:
         """N x labels scores; ``strata`` are needed if the network was made for more than one."""

@@ -1,5 +1,6 @@
 """The upper bound CLUB (see ``d3s.dependence.club``) of the mutual information between each part and the label that it
-should not know; the variational network is a classifier of that label, fitted by maximum likelihood."""
+should not know; the variational network is a classifier of that label, fitted by maximum likelihood.
+"""
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,6 @@
 """Normalised HSIC (see ``d3s.dependence.hsic``) between each part and the label that it should not know: an RBF kernel
-on features, with the median distance of the batch, and a delta kernel on labels. No network is fitted."""
+on features, with the median distance of the batch, and a delta kernel on labels. No network is fitted.
+"""
 
 from dataclasses import dataclass
 

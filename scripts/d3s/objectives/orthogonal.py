@@ -1,6 +1,7 @@
 """Uncorrelated parts: the squared cross-correlation of foreground and background features (see
-``d3s.dependence.covariance``). It needs no labels, and knows nothing of them: what the parts have in common may be either
-of the two, or neither."""
+``d3s.dependence.covariance``). It needs no labels, and knows nothing of them: what the parts have in common may be
+either of the two, or neither.
+"""
 
 from dataclasses import dataclass
 
