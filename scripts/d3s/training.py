@@ -100,7 +100,9 @@ class Source(Protocol):
 
     pictures: bool
 
-    def batch(self, samples: Sequence[str]) -> torch.Tensor: ...
+    def batch(self, samples: Sequence[str]) -> torch.Tensor:
+        """N inputs, in a tensor of its own: they are mirrored in place."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -372,12 +374,13 @@ class Trainer:
             if not names:
                 continue
             made = stream.source.batch(names)
-            bad = ~torch.isfinite(made).flatten(1).all(dim=1)
-            if bad.any():
-                name = names[int(bad.int().argmax())]
-                raise BadSample(name)
+            if not bool(torch.isfinite(made.sum())):  # one pass over the numbers; which row it is matters only then
+                for name, row in zip(names, made, strict=True):
+                    if not bool(torch.isfinite(row).all()):
+                        raise BadSample(name)
             if self.settings.flip:
-                made = torch.where(torch.from_numpy(mirrored[here])[:, None, None, None], made.flip(-1), made)
+                turned = torch.from_numpy(np.flatnonzero(mirrored[here]))
+                made[turned] = made[turned].flip(-1)
             inputs.append((stream, made))
         classes, backgrounds = (torch.cat(each) for each in zip(*labels, strict=True))
         return Drawn(inputs, classes, backgrounds, root)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_training import trainer
 
 from d3s.encoder import read_safetensors
 from d3s.errors import D3SError
 from d3s.processes import gather, slice_of
-from test_training import trainer
 
 HERE = Path(__file__).parent
 TRAIN = f"""
