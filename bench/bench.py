@@ -18,8 +18,12 @@ from measuring import ROOT, Figure, processor
 from plans import dry_runs, no_op
 from prediction import prediction
 from shards import composition, exporting, packing
+from training import training
 
-BENCHMARKS = (dry_runs, no_op, composition, packing, generation, prediction, exporting, aggregation, annotation_page)
+BENCHMARKS = (
+    *(dry_runs, no_op, composition, packing, generation, prediction),
+    *(exporting, aggregation, annotation_page, training),
+)
 
 
 def main() -> None:

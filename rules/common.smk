@@ -47,7 +47,8 @@ CHUNKS = sorted({int(row["class_id"]) // CONFIG["classes_per_chunk"] for row in 
 FOREGROUND_CHUNKS = CHUNKS if TABLES.exemplars or SOURCE.chooses else []
 OBJECTIVES = CONFIG["encoders"]["objectives"]
 SEEDS = CONFIG["encoders"]["seeds"]
-ENCODERS = expand("results/encoders/{objective}/{seed}/encoder.safetensors", objective=OBJECTIVES, seed=SEEDS)
+ERASED = [f"{objective}+leace" for objective in CONFIG["encoders"]["leace"]]
+ENCODERS = expand("results/encoders/{objective}/{seed}/encoder.safetensors", objective=OBJECTIVES + ERASED, seed=SEEDS)
 BACKBONE = next(row["name"] for row in TABLES.classifiers if row["role"] == "backbone")
 BACKBONE_NETWORK = pick(TABLES.classifiers, BACKBONE)["architecture"].partition(".")[0]
 SCREEN = next(row["name"] for row in TABLES.classifiers if row["role"] == "screen")
@@ -318,3 +319,36 @@ def picture_arguments(wildcards, input):
     if FROZEN:
         return f"--activations {input.activations}"
     return f"--images {input.images_tars}"
+
+
+def second_stream(wildcards):
+    """The index of the pictures without background labels that encoders are trained on too, if there are any."""
+    name = ENCODER["second"]["benchmark"]
+    return (
+        {"second": f"results/benchmarks/{name}.parquet", "labels": f"results/benchmarks/{name}.labels.csv"}
+        if name
+        else {}
+    )
+
+
+def second_arguments(wildcards, input):
+    """The arguments that name it."""
+    if not ENCODER["second"]["benchmark"]:
+        return ""
+    return f"--second {input.second} --second-labels {input.labels} --second-share {ENCODER['second']['share']}"
+
+
+def class_indices(wildcards):
+    """ImageNet's indices of the classes, where a training asks for them: for first weights, or for a second stream."""
+    if ENCODER["heads"] == "random" and not ENCODER["second"]["benchmark"]:
+        return ""
+    rows = [row for row in TABLES.classes if row["imagenet_indices"]]
+    shown = [f"{row['class_id']}={','.join(row['imagenet_indices'].split())}" for row in rows]
+    return f"--class-indices {' '.join(shown)}" if shown else ""
+
+
+def training_command(wildcards):
+    """What starts a training: on several GPUs, a process for each."""
+    if ENCODER["gpus"] < 2:
+        return "python"
+    return f"accelerate launch --multi_gpu --num_machines 1 --mixed_precision no --num_processes {ENCODER['gpus']}"

@@ -42,6 +42,7 @@ rule cache_activations:
 rule train_encoder:
     input:
         unpack(lambda wildcards: encoder_pictures("train")),
+        unpack(second_stream),
         manifest="results/validation/manifest.parquet",
         news=f"resources/models/{BACKBONE}.json",
         weights=ancient(f"resources/models/{BACKBONE}.safetensors"),
@@ -69,6 +70,10 @@ rule train_encoder:
         frozen_stages=ENCODER["frozen_stages"],
         input_size=ENCODER["input_size"],
         background_fraction=ENCODER["background_fraction"],
+        background_features=ENCODER["background_features"],
+        heads=ENCODER["heads"],
+        class_indices=class_indices,
+        second=second_arguments,
         batch_norm=ENCODER["batch_norm"],
         steps=ENCODER["steps"],
         batch_size=ENCODER["batch_size"],
@@ -81,17 +86,25 @@ rule train_encoder:
         objective_settings=lambda wildcards: [
             f"{name}={value}" for name, value in ENCODER["settings"].get(wildcards.objective, {}).items()
         ],
+        schedule=[ENCODER[name] for name in ("schedule", "period", "least_rate")],
+        ema=ENCODER["ema"],
+        held_out=[ENCODER[name] for name in ("validation_fraction", "evaluate_every", "tolerance", "patience")],
         precision=ENCODER["precision"],
         folder=subpath(output.weights, parent=True),
     shell:
-        'python "$SCRIPTS"/train_encoder.py {params.pictures} --manifest {input.manifest} --weights {input.weights}'
+        f'{training_command(None)} "$SCRIPTS"/train_encoder.py'
+        " {params.pictures} --manifest {input.manifest} --weights {input.weights}"
         " --timm-name {params.timm_name} --input-size {params.input_size} --frozen-stages {params.frozen_stages}"
-        " --background-fraction {params.background_fraction} --batch-norm {params.batch_norm}"
+        " --background-fraction {params.background_fraction} --background-features {params.background_features}"
+        " --batch-norm {params.batch_norm} --heads {params.heads} {params.class_indices} {params.second}"
         " --objective {wildcards.objective} --set {params.objective_settings} --seed {wildcards.seed}"
         " --steps {params.steps} --batch-size {params.batch_size} --warmup-steps {params.warmup_steps}"
         " --warmup-rate {params.warmup_rate} --rate {params.rate} --betas {params.betas}"
         " --weight-decay {params.weight_decay} --head-factor {params.head_factor} --precision {params.precision}"
-        f" --device {ENCODER['device']} --threads {ENCODER['threads']} --store {STORE}"
+        " --schedule {params.schedule[0]} --period {params.schedule[1]} --least-rate {params.schedule[2]}"
+        " --ema {params.ema} --validation-fraction {params.held_out[0]} --evaluate-every {params.held_out[1]}"
+        " --tolerance {params.held_out[2]} --patience {params.held_out[3]}"
+        f" --device {ENCODER['device']} --threads {ENCODER['threads']} --workers {ENCODER['workers']} --store {STORE}"
         " --code {params.code} --output {params.folder} --log {log}"
 
 
@@ -126,3 +139,36 @@ rule extract_features:
         'python "$SCRIPTS"/extract_features.py --encoder {params.folder} {params.pictures} --manifest {input.manifest}'
         f" --device {ENCODER['device']} --store {STORE}"
         " --output {output.features} --log {log}"
+
+
+rule erase_features:
+    input:
+        weights="results/encoders/{objective}/{seed}/encoder.safetensors",
+        settings="results/encoders/{objective}/{seed}/encoder.json",
+        features="results/encoders/{objective}/{seed}/features.safetensors",
+        index="results/encoders/{objective}/{seed}/features.parquet",
+        manifest="results/validation/manifest.parquet",
+    output:
+        weights="results/encoders/{objective}+leace/{seed}/encoder.safetensors",
+        settings="results/encoders/{objective}+leace/{seed}/encoder.json",
+        features="results/encoders/{objective}+leace/{seed}/features.safetensors",
+        index="results/encoders/{objective}+leace/{seed}/features.parquet",
+    log:
+        "logs/erase_features/{objective}/{seed}.log",
+    benchmark:
+        "benchmarks/erase_features/{objective}/{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("erase_features"),
+        source=subpath(input.weights, parent=True),
+        folder=subpath(output.weights, parent=True),
+    shell:
+        'python "$SCRIPTS"/erase_features.py --encoder {params.source} --manifest {input.manifest}'
+        " --output {params.folder} --log {log}"

@@ -80,6 +80,7 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
             raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
     _check_sizes(config)
     check_benchmarks(config["benchmarks"])
+    _check_encoders(config)
     if config["backgrounds"]["size"] < config["guides"]["size"]:
         raise D3SError(
             "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"
@@ -96,6 +97,20 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
             "raise one of them until their product is 1 or more",
         )
     return config
+
+
+def _check_encoders(config: Mapping[str, Any]) -> None:
+    """LEACE is applied to encoders that are trained, and the second stream is a benchmark of the config."""
+    encoders = config["encoders"]
+    for name in encoders["leace"]:
+        if name not in encoders["objectives"]:
+            raise D3SError(f"encoders: leace: names {name}, which no encoder is trained with", "add it to objectives:")
+    named = encoders["second"]["benchmark"]
+    if named and named not in [benchmark["name"] for benchmark in config["benchmarks"]]:
+        raise D3SError(
+            f"encoders: second: benchmark: {named!r} is not one of benchmarks:",
+            "add the folder of pictures to benchmarks: (kind: imagefolder), and give its name here",
+        )
 
 
 def _check_sizes(config: Mapping[str, Any]) -> None:

@@ -35,6 +35,8 @@ class EncoderSettings:
         batch_norm: ``frozen`` keeps the pretrained statistics, ``batch`` uses each batch's own while training.
         classes: class ids, in the order of the class head's outputs.
         backgrounds: names, in the order of the background head's outputs.
+        background_features: number of features of the background part (paper: 250); 0 leaves it to the fraction.
+        erased: dimensions that are erased from the foreground and from the background part (see ``d3s.erasure``).
     """
 
     timm_name: str
@@ -44,13 +46,22 @@ class EncoderSettings:
     batch_norm: str
     classes: tuple[int, ...]
     backgrounds: tuple[str, ...]
+    background_features: int = 0
+    erased: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.background_fraction < 1.0:
+        if self.background_features < 0:
             raise D3SError(
-                f"background_fraction is {self.background_fraction}",
-                "give a share between 0 and 1; the paper's is 0.122",
+                f"background_features is {self.background_features}",
+                "give a number of features, or 0 and a background_fraction; the paper's is 250 of 2048",
             )
+        if not self.background_features and not 0.0 < self.background_fraction < 1.0:
+            raise D3SError(
+                f"background_fraction is {self.background_fraction}, which leaves a part without features",
+                "give a share between 0 and 1, or a number of background_features; the paper's are 0.122 and 250",
+            )
+        if not self.classes or not self.backgrounds:
+            raise D3SError("an encoder needs classes and backgrounds", "look at results/tables/counts.csv")
         if self.batch_norm not in ("frozen", "batch"):
             raise D3SError(f"batch_norm is {self.batch_norm!r}", "write frozen or batch")
 
@@ -68,6 +79,28 @@ class Encoded(NamedTuple):
     """N x backgrounds, from the background part alone."""
 
 
+class Eraser(nn.Module):
+    """The affine map x - left (right (x - bias)), which takes a few directions out of a part.
+
+    Args:
+        features: size of the part.
+        rank: how many directions.
+    """
+
+    left: torch.Tensor
+    right: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, features: int, rank: int) -> None:
+        super().__init__()
+        self.register_buffer("left", torch.zeros(features, rank))
+        self.register_buffer("right", torch.zeros(rank, features))
+        self.register_buffer("bias", torch.zeros(features))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features - (features - self.bias) @ self.right.T @ self.left.T
+
+
 class Encoder(nn.Module):
     """A timm backbone whose pooled features are split in two, with a linear head on each part.
 
@@ -80,8 +113,17 @@ class Encoder(nn.Module):
         self.settings = settings
         self.backbone = create_backbone(settings.timm_name)
         features = int(self.backbone.num_features)  # type: ignore[arg-type]
-        self.background_features = max(1, round(features * settings.background_fraction))
+        self.background_features = _background_features(settings, features)
         self.foreground_features = features - self.background_features
+        self.erasers = nn.ModuleDict()
+        for part, size, rank in zip(
+            ("foreground", "background"),
+            (self.foreground_features, self.background_features),
+            settings.erased,
+            strict=True,
+        ):
+            if rank:
+                self.erasers[part] = Eraser(size, rank)
         self.class_head = nn.Linear(self.foreground_features, len(settings.classes))
         self.background_head = nn.Linear(self.background_features, len(settings.backgrounds))
         self.lower, self.upper = _split(self.backbone, settings)
@@ -108,10 +150,18 @@ class Encoder(nn.Module):
         return images
 
     def pooled(self, activations: torch.Tensor) -> torch.Tensor:
-        """N x (n + m) pooled features from what ``activations`` gave."""
+        """N x (n + m) pooled features from what ``activations`` gave; if the encoder erases, erased ones."""
         for module in self.upper:
             activations = module(activations)
-        return activations
+        return self.erase(activations)
+
+    def erase(self, features: torch.Tensor) -> torch.Tensor:
+        """Pass N x (n + m) features through the erasers of the two parts, if there are any."""
+        if not len(self.erasers):
+            return features
+        names = ("foreground", "background")
+        parts = zip(names, features.split([self.foreground_features, self.background_features], dim=1), strict=True)
+        return torch.cat([self.erasers[name](part) if name in self.erasers else part for name, part in parts], dim=1)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """N x (n + m) pooled features of pictures."""
@@ -142,6 +192,26 @@ class Encoder(nn.Module):
     def trainable(self) -> dict[str, nn.Parameter]:
         """Parameters that training changes, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+
+def _background_features(settings: EncoderSettings, features: int) -> int:
+    """How many of all features are the background part.
+
+    Raises:
+        D3SError: none or all are.
+    """
+    number = settings.background_features or round(features * settings.background_fraction)
+    if 0 < number < features:
+        return number
+    told = (
+        f"background_features is {settings.background_features}"
+        if settings.background_features
+        else f"background_fraction is {settings.background_fraction}"
+    )
+    raise D3SError(
+        f"{told}, and {settings.timm_name} has {features} features: one of the two parts has none",
+        f"leave each part some: 1 to {features - 1} features for the background",
+    )
 
 
 def create_backbone(timm_name: str) -> nn.Module:
@@ -251,7 +321,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     """
     folder = Path(folder)
     settings = read_about(folder)["encoder"]
-    listed = {key: tuple(settings[key]) for key in ("classes", "backgrounds")}
+    listed = {key: tuple(settings[key]) for key in ("classes", "backgrounds", "erased") if key in settings}
     encoder = Encoder(EncoderSettings(**settings | listed))
     try:
         encoder.load_state_dict(read_safetensors(folder / "encoder.safetensors"))

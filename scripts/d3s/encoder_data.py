@@ -1,5 +1,6 @@
 """What encoders are trained and measured on: pictures from shards, or activations kept by ``cache_activations``."""
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Pictures:
         self.encoder = encoder
         self._where: dict[str, tuple[Path, str]] = {}
         self._readers: dict[Path, TarReader] = {}
+        self._reading = threading.Lock()  # decoding may be done by several threads, reading from a file may not
         for tar in sorted(Path(tar) for tar in tars):
             table = pd.read_parquet(tar.with_suffix(".parquet"), columns=["sample", "member", "split"])
             for sample, member in zip(table["sample"], table["member"], strict=True):
@@ -61,8 +63,10 @@ class Pictures:
             if sample not in self._where:
                 raise D3SError(f"no shard holds the sample {sample}", "give all shards that the manifest names")
             tar, member = self._where[sample]
-            reader = self._readers.get(tar) or self._readers.setdefault(tar, TarReader(tar))
-            images.append(decode_png(reader.read(member)))
+            with self._reading:
+                reader = self._readers.get(tar) or self._readers.setdefault(tar, TarReader(tar))
+                data = reader.read(member)
+            images.append(decode_png(data))
         return to_input(images, self.encoder.backbone, self.encoder.settings.input_size)
 
 

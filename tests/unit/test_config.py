@@ -271,3 +271,18 @@ def test_an_annotation_file_with_a_brace_in_its_name_is_refused(tmp_path: Path) 
     (tmp_path / "{x}.json").touch()
     with pytest.raises(D3SError, match="holds a brace"):
         find_annotations({"annotations": {"folder": str(tmp_path)}})
+
+
+@pytest.mark.parametrize(
+    ("encoders", "told"),
+    [
+        ({"objectives": ["erm"], "leace": ["hsic"]}, "leace: names hsic"),
+        ({"second": {"benchmark": "imagenet"}}, "'imagenet' is not one of benchmarks"),
+        ({"second": {"share": 1.0}}, "share"),
+    ],
+)
+def test_what_encoders_name_is_in_the_config(encoders: dict, told: str) -> None:
+    config = demo()
+    config["encoders"] = {key: value for key, value in config["encoders"].items() if key != "leace"} | encoders
+    with pytest.raises(D3SError, match=told):
+        check_config(config)

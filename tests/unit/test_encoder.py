@@ -66,6 +66,20 @@ def test_the_paper_s_split_of_a_resnet() -> None:
     assert (encoder.foreground_features, encoder.background_features) == (1798, 250)
 
 
+def test_the_background_part_may_be_given_as_a_number() -> None:
+    settings = EncoderSettings("resnet50", 32, 0, 0.5, "frozen", (0, 1), ("a", "b"), background_features=250)
+    assert Encoder(settings).background_features == 250
+
+
+@pytest.mark.parametrize(
+    ("fraction", "number"), [(0.0, 0), (1.0, 0), (0.001, 0), (0.999, 0), (0.25, 256), (0.25, 300), (0.25, -1)]
+)
+def test_a_split_that_leaves_a_part_nothing_says_so(fraction: float, number: int) -> None:
+    with pytest.raises(D3SError, match="background_f") as caught:
+        Encoder(EncoderSettings(TINY, 32, 0, fraction, "frozen", (0,), ("a",), background_features=number))
+    assert "features" in caught.value.remedy
+
+
 def test_each_head_sees_its_own_part_only() -> None:
     encoder = tiny().eval()
     encoded = encoder(pictures(2).requires_grad_())

@@ -1,4 +1,4 @@
-"""Objectives: their terms, and whether the Wasserstein penalty measures dependence."""
+"""Objectives: their terms, what lowers them, and pictures whose labels nobody knows."""
 
 import math
 
@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from d3s.dependence.strata import standardise
+from d3s.dependence.wasserstein import Critic, dependency, gradient_penalty
 from d3s.encoder import Encoded
 from d3s.errors import D3SError
 from d3s.objective import Labels, Objective, Shape, build_objective
-from d3s.objectives.wasserstein import Critic, WassersteinSettings, dependency, gradient_penalty, standardise
 
+PENALISED = ("adversarial", "club", "hsic", "mine", "wasserstein")
+"""Those that lower the dependence of each part on the other's label; ``orthogonal`` knows no labels."""
 SHAPE = Shape(foreground=24, background=16, classes=4, backgrounds=3)
 
 
@@ -90,7 +93,7 @@ def test_the_interpolation_weight_is_drawn_once_per_sample() -> None:
             return super().forward(pairs)
 
     draws = torch.Generator().manual_seed(0)
-    critic = Recorder(8, 3, WassersteinSettings(), draws)
+    critic = Recorder(8, 3, draws)
     real, mixed = (torch.randn(5, 10, generator=draws) for _ in range(2))
     weights = torch.rand(5, generator=draws)
     gradient_penalty(critic, real, mixed, weights)
@@ -99,7 +102,7 @@ def test_the_interpolation_weight_is_drawn_once_per_sample() -> None:
 
 
 def test_the_gradient_penalty_is_the_squared_distance_from_slope_one() -> None:
-    critic = Critic(2, 1, WassersteinSettings(), torch.Generator().manual_seed(0))
+    critic = Critic(2, 1, torch.Generator().manual_seed(0))
     linear = nn.Linear(3, 1)
     with torch.no_grad():
         linear.weight.copy_(torch.tensor([[2.0, 1.0, 2.0]]))  # slope 3
@@ -109,7 +112,7 @@ def test_the_gradient_penalty_is_the_squared_distance_from_slope_one() -> None:
 
 
 def test_the_critic_s_widths_halve_down_to_one() -> None:
-    critic = Critic(100, 5, WassersteinSettings(label_fraction=0.2), torch.Generator())
+    critic = Critic(100, 5, torch.Generator(), label_fraction=0.2)
     widths = [layer.out_features for layer in critic.layers if isinstance(layer, nn.Linear)]
     assert widths == [60, 30, 15, 7, 3, 1]
     assert critic.vectors.shape == (5, 20)
@@ -120,7 +123,7 @@ def test_the_critic_s_widths_halve_down_to_one() -> None:
 
 
 def test_no_difference_if_shuffling_changes_nothing() -> None:
-    critic = Critic(6, 2, WassersteinSettings(), torch.Generator().manual_seed(0))
+    critic = Critic(6, 2, torch.Generator().manual_seed(0))
     labels = torch.zeros(9, dtype=torch.long)
     assert dependency(critic, torch.randn(9, 6), labels, labels).item() == 0.0
 
@@ -154,3 +157,121 @@ def test_mistakes_name_what_there_is() -> None:
         build("wasserstein", critic_steps="many")
     with pytest.raises(D3SError, match="scaling"):
         build("wasserstein", scaling="some")
+
+
+def fitted(objective: Objective, draws: torch.Generator, leak: float, steps: int = 120) -> Objective:
+    """The objective after steps of its own networks."""
+    if objective.inner_steps:
+        optimiser = torch.optim.Adam(objective.parameters(), lr=5e-3, betas=(0.0, 0.9))
+        for _ in range(steps):
+            optimiser.zero_grad()
+            objective.inner_step(*batch(draws, leak), draws)["loss"].backward()
+            optimiser.step()
+    return objective
+
+
+@pytest.mark.parametrize("given", ["none", "own"])
+@pytest.mark.parametrize("name", [name for name in PENALISED if name != "wasserstein"])
+def test_each_penalty_sees_a_leak_and_nothing_where_there_is_none(name: str, given: str) -> None:
+    """Scores are of new pictures, so that what a network learnt by heart does not count."""
+
+    def measured(leak: float) -> float:
+        draws = torch.Generator().manual_seed(1)
+        objective = fitted(build(name, given=given), draws, leak)
+        with torch.no_grad():
+            terms = objective.penalty(*batch(draws, leak, 1000), draws)
+        return sum(value.item() for value in terms.values())
+
+    assert measured(0.0) < 0.05
+    assert measured(2.0) > 4 * max(measured(0.0), 0.02)
+
+
+@pytest.mark.parametrize("given", ["none", "own"])
+def test_orthogonal_parts_have_nothing_in_common(given: str) -> None:
+    draws = torch.Generator().manual_seed(0)
+    objective = build("orthogonal", given=given)
+    encoded, labels = batch(draws, 0.0, 500)
+    apart = objective.penalty(encoded, labels, draws)["correlation"].item()
+    alike = encoded._replace(background=encoded.foreground[:, :16] + 0.1 * encoded.background)
+    together = objective.penalty(alike, labels, draws)["correlation"].item()
+    assert abs(apart) < 0.05
+    assert together > 0.5
+
+
+@pytest.mark.parametrize("name", ["erm", "orthogonal", *PENALISED])
+def test_every_objective_gives_its_terms_and_their_sum_as_the_loss(name: str) -> None:
+    draws = torch.Generator().manual_seed(0)
+    encoded, labels = batch(draws, 1.0)
+    terms = build(name).step(encoded, labels, draws, warm=False)
+    assert {"class_entropy", "background_entropy"} < set(terms)
+    own = sum(value.item() for key, value in terms.items() if key != "loss")
+    assert math.isclose(own, terms["loss"].item(), rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["none", "own"])
+@pytest.mark.parametrize("name", ["erm", "orthogonal", *PENALISED])
+def test_pictures_of_unknown_background_count_in_no_term_that_needs_it(name: str, given: str) -> None:
+    """Half of the batch has no background label; whatever its features are, terms of the background stay the same."""
+    chosen = {} if name == "erm" else {"given": given}
+    if name not in ("erm", "orthogonal"):
+        chosen["scaling"] = "none"
+    draws = torch.Generator().manual_seed(0)
+    encoded, labels = batch(draws, 1.0)
+    unknown = Labels(labels.klass, torch.where(torch.arange(64) < 32, labels.background, -1))
+    other = encoded._replace(
+        background_logits=torch.cat([encoded.background_logits[:32], torch.randn(32, 3, generator=draws)]),
+        foreground=torch.cat([encoded.foreground[:32], torch.randn(32, 24, generator=draws)]),
+    )
+    objective = build(name, **chosen)
+    first, second = (
+        objective.step(each, unknown, torch.Generator().manual_seed(1), warm=False) for each in (encoded, other)
+    )
+    assert first["background_entropy"].item() == second["background_entropy"].item()
+    for term in (key for key in first if key.startswith("foreground_")):
+        assert torch.isclose(first[term], second[term]), term
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("given", ["none", "own"])
+@pytest.mark.parametrize("name", ["orthogonal", *PENALISED])
+def test_tiny_batches_and_batches_without_labels_give_numbers(name: str, given: str, number: int) -> None:
+    draws = torch.Generator().manual_seed(0)
+    objective = build(name, given=given)
+    for known in (True, False):
+        encoded, labels = batch(draws, 1.0, number)
+        encoded = Encoded(*(value.requires_grad_() for value in encoded))
+        if not known:
+            labels = Labels(torch.full_like(labels.klass, -1), torch.full_like(labels.background, -1))
+        terms = objective.step(encoded, labels, draws, warm=False)
+        assert all(bool(torch.isfinite(value)) for value in terms.values())
+        terms["loss"].backward()
+        assert encoded.foreground.grad is None or bool(torch.isfinite(encoded.foreground.grad).all())
+        if objective.inner_steps:
+            inner = objective.inner_step(encoded, labels, draws)
+            assert bool(inner) or not known
+            assert all(bool(torch.isfinite(value)) for value in inner.values())
+
+
+def test_given_the_own_label_a_dependence_that_it_explains_costs_nothing() -> None:
+    """Where each class has one background, features that show the class show the background, and rightly so."""
+    draws = torch.Generator().manual_seed(0)
+    classes = torch.randint(3, (300,), generator=draws)
+    foreground, background = (torch.randn(300, size, generator=draws) for size in (24, 16))
+    foreground[:, :3] += 5.0 * nn.functional.one_hot(classes, 3)
+    logits = [torch.randn(300, size, generator=draws) for size in (4, 3)]
+    encoded, labels = Encoded(foreground, background, *logits), Labels(classes, classes)
+    marginal, conditional = (
+        build("hsic", given=given).penalty(encoded, labels, draws)["foreground_hsic"].item()
+        for given in ("none", "own")
+    )
+    assert marginal > 0.1
+    assert abs(conditional) < 0.01
+
+
+def test_words_of_settings_are_checked() -> None:
+    for name, key in (("hsic", "given"), ("mine", "scaling"), ("orthogonal", "given")):
+        with pytest.raises(D3SError, match=key):
+            build(name, **{key: "sometimes"})
+    assert build("hsic", unbiased="false").settings.unbiased is False
+    with pytest.raises(D3SError, match="unbiased"):
+        build("hsic", unbiased="perhaps")
