@@ -55,6 +55,7 @@ if not RELEASED:
 include: "rules/classifiers.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
+include: "rules/correlation.smk"
 include: "rules/dataset.smk"
 include: "rules/report.smk"
 
