@@ -131,6 +131,7 @@ rule probes:
     input:
         "results/tables/probes.csv",
         "results/tables/spurious.csv",
+        expand("results/tables/spurious_{benchmark}.csv", benchmark=CORRELATION["benchmarks"]),
 
 
 rule dataset:

@@ -347,3 +347,9 @@ def answer_names(wildcards, input):
     return [
         f"end_to_end:{parts[-2]}" if "networks" in parts else f"{parts[-2]}:{Path(parts[-1]).stem}" for parts in places
     ]
+
+
+def benchmark_splits(benchmark, ending):
+    """The splits of a benchmark: the one that it came with, and those over rho of its own pairing."""
+    names = [benchmark, *[f"{benchmark}-rho{rho:g}" for rho in CORRELATION["rhos"]]]
+    return [f"results/correlation/benchmarks/{benchmark}/splits/{name}.{ending}" for name in names]

@@ -167,3 +167,135 @@ rule spurious_correlation:
         'python "$SCRIPTS"/spurious_correlation.py --manifest {input.manifest} --splits {input.splits}'
         " --answers {input.answers} --names {params.names} --resamples {params.resamples} --seed {params.seed}"
         " --output {output} --log {log}"
+
+
+# The same of benchmarks with groups of their own (correlation: benchmarks:), with the same encoders.
+
+
+rule extract_benchmark_features:
+    input:
+        index="results/benchmarks/{benchmark}.parquet",
+        weights="results/encoders/{objective}/{seed}/encoder.safetensors",
+        settings="results/encoders/{objective}/{seed}/encoder.json",
+    output:
+        features="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.safetensors",
+        index="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.parquet",
+    log:
+        "logs/extract_benchmark_features/{benchmark}/{objective}/{seed}.log",
+    benchmark:
+        "benchmarks/extract_benchmark_features/{benchmark}/{objective}/{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    container:
+        CONTAINERS["cuda" if ENCODER["gpus"] else "cpu"]
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=ENCODER["gpus"],
+    params:
+        code=code("extract_features"),
+        folder=subpath(input.weights, parent=True),
+    shell:
+        'python "$SCRIPTS"/extract_features.py --encoder {params.folder} --index {input.index}'
+        f" --device {ENCODER['device']} --store {STORE}"
+        " --output {output.features} --log {log}"
+
+
+rule build_benchmark_splits:
+    input:
+        index="results/benchmarks/{benchmark}.parquet",
+    output:
+        tables=benchmark_splits("{benchmark}", "csv"),
+        about=benchmark_splits("{benchmark}", "json"),
+    log:
+        "logs/build_benchmark_splits/{benchmark}.log",
+    benchmark:
+        "benchmarks/build_benchmark_splits/{benchmark}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("build_splits"),
+        rhos=CORRELATION["rhos"],
+        validation_fraction=CORRELATION["validation_fraction"],
+        min_images=CORRELATION["min_images"],
+        seed=CONFIG["seed"],
+        folder=subpath(output.tables[0], parent=True),
+    shell:
+        'python "$SCRIPTS"/build_splits.py --index {input.index} --rhos {params.rhos}'
+        " --validation-fraction {params.validation_fraction} --min-images {params.min_images} --seed {params.seed}"
+        " --output {params.folder} --log {log}"
+
+
+rule fit_benchmark_classifiers:
+    input:
+        features="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.safetensors",
+        index="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.parquet",
+        settings="results/encoders/{objective}/{seed}/encoder.json",
+        splits=benchmark_splits("{benchmark}", "csv"),
+        about=benchmark_splits("{benchmark}", "json"),
+    output:
+        answers="results/correlation/benchmarks/{benchmark}/answers/{objective}/{seed}.parquet",
+        choices="results/correlation/benchmarks/{benchmark}/answers/{objective}/{seed}.csv",
+    log:
+        "logs/fit_benchmark_classifiers/{benchmark}/{objective}/{seed}.log",
+    benchmark:
+        "benchmarks/fit_benchmark_classifiers/{benchmark}/{objective}/{seed}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        code=code("fit_group_classifiers"),
+        folder=subpath(input.settings, parent=True),
+        methods=CORRELATION["methods"],
+        draws=CORRELATION["draws"],
+        seed=CONFIG["seed"],
+    shell:
+        'python "$SCRIPTS"/fit_group_classifiers.py --features {input.features} --benchmark {wildcards.benchmark}'
+        " --encoder {params.folder} --splits {input.splits} --methods {params.methods} --draws {params.draws}"
+        " --seed {params.seed} --answers {output.answers} --choices {output.choices} --log {log}"
+
+
+rule benchmark_correlation:
+    input:
+        answers=lambda wildcards: [
+            path.replace("results/correlation/answers/", f"results/correlation/benchmarks/{wildcards.benchmark}/answers/")
+            for path in ANSWERS
+        ],
+        splits=benchmark_splits("{benchmark}", "csv"),
+        about=benchmark_splits("{benchmark}", "json"),
+        index="results/benchmarks/{benchmark}.parquet",
+    output:
+        "results/tables/spurious_{benchmark}.csv",
+    log:
+        "logs/benchmark_correlation/{benchmark}.log",
+    benchmark:
+        "benchmarks/benchmark_correlation/{benchmark}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        code=code("spurious_correlation"),
+        names=answer_names,
+        resamples=CORRELATION["bootstrap"],
+        seed=CONFIG["seed"],
+    shell:
+        'python "$SCRIPTS"/spurious_correlation.py --index {input.index} --splits {input.splits}'
+        " --answers {input.answers} --names {params.names} --resamples {params.resamples} --seed {params.seed}"
+        " --output {output} --log {log}"

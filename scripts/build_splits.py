@@ -1,23 +1,26 @@
 """Lock splits of the data set whose classes and backgrounds go together: several pairings, at each correlation rho."""
 
 import argparse
+import logging
 from pathlib import Path
 
 import pandas as pd
 
 from d3s import cli
 from d3s.correlation.groups import groups_of_index, groups_of_manifest
-from d3s.correlation.pairing import pair_classes
+from d3s.correlation.pairing import Pairing, find_pairing, pair_classes
 from d3s.correlation.splits import SplitSettings, build_presets, build_splits, native_split, write_split
 from d3s.errors import D3SError
 from d3s.features import read_manifest
+
+log = logging.getLogger("d3s")
 
 
 def parse() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     rows = parser.add_mutually_exclusive_group(required=True)
     rows.add_argument("--manifest", type=Path, help="the manifest of images (.parquet)")
-    rows.add_argument("--index", type=Path, help="a benchmark's index (.parquet), which keeps its own correlation")
+    rows.add_argument("--index", type=Path, help="a benchmark's index (.parquet): its own split, and those over rho")
     default = SplitSettings()
     parser.add_argument("--rhos", type=float, nargs="+", default=[0.0, 1.0], help="correlations, in [0, 1]")
     parser.add_argument("--pairings", type=int, default=1, help="pairings, each with splits of its own")
@@ -38,7 +41,9 @@ def main(args: argparse.Namespace) -> None:
             rows = groups_of_index(pd.read_parquet(args.index), str(args.index))
         except (OSError, ValueError) as error:
             raise D3SError(f"{args.index} can't be read ({error})", "make it again: snakemake subjects") from None
-        write_split(args.output, native_split(rows, args.index.stem, settings))
+        native = native_split(rows, _pairing_of(rows, args.index.stem, args.seed), settings)
+        for split in [native, *build_splits(rows, native.pairing, args.rhos, settings)]:
+            write_split(args.output, split)
         return
     rows = groups_of_manifest(read_manifest(args.manifest))
     classes, backgrounds = rows["class"].unique().tolist(), rows["background"].unique().tolist()
@@ -50,6 +55,16 @@ def main(args: argparse.Namespace) -> None:
                 made += build_presets(rows, pairing, settings)
             for split in made:
                 write_split(args.output, split)
+
+
+def _pairing_of(rows: pd.DataFrame, name: str, seed: int) -> Pairing:
+    """The pairing that a benchmark has of itself; of one without, a hashed one to build correlations with."""
+    try:
+        return find_pairing(rows, name)
+    except D3SError as error:
+        log.warning("%s; classes are paired with backgrounds by hashes", error.problem)
+        dealt = pair_classes(rows["class"].unique().tolist(), rows["background"].unique().tolist(), 1, 0, seed)
+        return Pairing(name, dealt.backgrounds)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def parse() -> argparse.Namespace:
     rows = parser.add_mutually_exclusive_group(required=True)
     rows.add_argument("--manifest", type=Path, help="the manifest of images (.parquet)")
     rows.add_argument("--benchmark", help="name of the benchmark whose features they are")
+    parser.add_argument("--encoder", type=Path, help="folder of the encoder, for --benchmark")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="locked splits (.csv)")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--draws", type=int, default=10, help="balanced draws that dfr averages")
@@ -29,7 +30,7 @@ def parse() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     if args.benchmark:
-        source, _, _ = benchmark_source(args.features, args.benchmark)
+        source = benchmark_source(args.features, args.encoder, args.benchmark)
     else:
         source = manifest_source(read_features(args.features, read_manifest(args.manifest)))
     splits = [read_split(path) for path in args.splits]

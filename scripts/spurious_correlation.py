@@ -25,7 +25,7 @@ def parse() -> argparse.Namespace:
         "--answers", type=Path, nargs="+", required=True, help="answers: OBJECTIVE/.../SEED/FILE.parquet"
     )
     parser.add_argument("--names", nargs="+", required=True, metavar="OBJECTIVE:SEED", help="whose answers each is")
-    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws of exemplars and panoramas")
+    parser.add_argument("--resamples", type=int, default=500, help="bootstrap draws of exemplars and panoramas")
     parser.add_argument("--seed", type=int, default=0, help="of those draws")
     parser.add_argument("--output", type=Path, required=True, help="spurious.csv, written")
     return parser.parse_args()

@@ -80,6 +80,13 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
             raise D3SError(f"guides: the range [{low}, {high}] runs backwards", "write the smaller number first")
     _check_sizes(config)
     check_benchmarks(config["benchmarks"])
+    named = {given["name"] for given in config["benchmarks"]}
+    for name in config["correlation"]["benchmarks"]:
+        if name not in named:
+            raise D3SError(
+                f"correlation: benchmarks: names {name!r}, which is not under benchmarks:",
+                "add it there, or take it out",
+            )
     if config["backgrounds"]["size"] < config["guides"]["size"]:
         raise D3SError(
             "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"

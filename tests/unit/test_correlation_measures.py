@@ -157,26 +157,35 @@ def test_an_unknown_method_is_refused() -> None:
 def test_draws_of_two_ways_multiply_and_one_way_alone_is_drawn_alone() -> None:
     first, second = ["a", "a", "b", "c"], ["x", "y", "x", "y"]
     both = TwoWay.of(first, second, 0, 100)
+    product, one, other, _ = both.weights.reshape(4, 100, 4)
     assert both.clusters == 2
-    assert (both.weights[:, 0] * both.weights[:, 3]).sum() > 0
+    assert (product == one * other).all()
+    assert (one[:, 0] == one[:, 1]).all()
+    assert (other[:, 0] == other[:, 2]).all()
     alone = TwoWay.of(first, ["1", "2", "3", "4"], 0, 100)
-    assert alone.clusters == 3
-    assert (alone.weights[:, 0] == alone.weights[:, 1]).all()
+    assert (alone.clusters, alone.weights.shape) == (3, (100, 4))
     assert np.allclose(TwoWay.of(["1", "2", "3"], ["4", "5", "6"], 0, 100).weights.sum(axis=1), 3)
 
 
 def test_one_cluster_has_no_interval() -> None:
-    assert np.isnan(TwoWay.of(["a", "a"], ["x", "y"], 0, 50).interval(np.ones(50))).all()
+    assert np.isnan(TwoWay.of(["a", "a"], ["x", "y"], 0, 50).interval(1.0, np.ones(200))).all()
 
 
-def test_intervals_of_two_ways_cover_what_they_say() -> None:
-    """Exemplars and panoramas with effects of their own; docs/correlation.md has the larger simulation."""
-    covered = 0
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_intervals_of_two_ways_cover_what_they_say(spread: float) -> None:
+    """Exemplars and panoramas with effects of their own, or none; docs/correlation.md has the larger simulation."""
+    covered, widths = 0, []
     exemplars, panoramas = np.repeat(np.arange(20), 16), np.tile(np.arange(16), 20)
-    draws = TwoWay.of([f"e{n}" for n in exemplars], [f"p{n}" for n in panoramas], 0, 400)
+    draws = TwoWay.of([f"e{n}" for n in exemplars], [f"p{n}" for n in panoramas], 0, 300)
     for repeat in range(100):
         rng = np.random.default_rng(repeat)
-        values = rng.normal(size=20)[exemplars] + rng.normal(size=16)[panoramas] + rng.normal(size=320)
-        low, high = draws.interval(draws.weights @ values / draws.weights.sum(axis=1))
+        effects = spread * (rng.normal(size=20)[exemplars] + rng.normal(size=16)[panoramas])
+        values = effects + rng.normal(size=320)
+        low, high = draws.interval(float(values.mean()), draws.weights @ values / draws.weights.sum(axis=1))
         covered += low <= 0 <= high
+        widths.append(high - low)
     assert covered >= 90
+    if not spread:
+        assert np.mean(widths) < 1.5 * 2 * 1.96 / np.sqrt(
+            320
+        )  # nearly as if rows were drawn, not three times the variance

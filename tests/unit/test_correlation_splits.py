@@ -225,7 +225,7 @@ def waterbirds(own: float = 0.9) -> pd.DataFrame:
 
 def test_a_benchmark_keeps_the_correlation_that_it_came_with() -> None:
     rows = groups_of_index(waterbirds(), "waterbirds")
-    split = native_split(rows, "waterbirds", SETTINGS)
+    split = native_split(rows, find_pairing(rows, "waterbirds"), SETTINGS)
     assert split.pairing.backgrounds == {"landbird": ("land",), "waterbird": ("water",)}
     assert split.rows("train")["paired"].mean() > 0.8
     assert set(split.table["use"]) == {"train", "validation", "test"}
@@ -252,6 +252,12 @@ def test_a_benchmark_is_cut_to_a_rho_as_the_manifest_is() -> None:
 def test_a_benchmark_without_groups(change: dict[str, str], said: str) -> None:
     with pytest.raises(D3SError, match=said):
         groups_of_index(waterbirds().assign(**change), "waterbirds")
+
+
+def test_a_benchmark_without_splits_is_split_by_hashes() -> None:
+    rows = groups_of_index(waterbirds().assign(split="domain_adaptation_ds"), "spawrious")
+    assert set(rows["split"]) == {"train", "test"}
+    assert (rows["split"] == "train").mean() == pytest.approx(0.6, abs=0.1)
 
 
 def test_a_data_set_without_correlation_has_no_pairing() -> None:

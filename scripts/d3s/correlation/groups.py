@@ -8,6 +8,7 @@ import logging
 import pandas as pd
 
 from d3s.errors import D3SError
+from d3s.identity import uniform
 
 log = logging.getLogger("d3s")
 COLUMNS = ("sample", "class", "background", "split", "split_group", "template_group", "accepted")
@@ -17,6 +18,8 @@ COLUMNS = ("sample", "class", "background", "split", "split_group", "template_gr
 ``template_group`` a panorama (each row has groups of its own where that is not known); ``accepted`` tells whether the
 image may be used (the guide of a rejected image may).
 """
+TRAIN_SHARE = 0.6
+"""Of a benchmark without splits of its own."""
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
@@ -41,10 +44,16 @@ def groups_of_index(index: pd.DataFrame, where: str) -> pd.DataFrame:
         D3SError: no background is known, or there are no pictures to train or to test on.
     """
     usable = index[index["status"].isin(["ok", "no_indices"]) & (index["class_name"] != "")]
-    rows = usable[(usable["background"] != "") & usable["split"].isin(list(_SPLITS))]
+    rows = usable[usable["background"] != ""]
+    named = rows["split"].map(_SPLITS)
+    if named.isna().all():
+        # such as Spawrious, whose parts are none of these: split by hashes, the same whoever else is there
+        identity = rows["matched_set"].where(rows["matched_set"] != "", rows["sample"])
+        named = identity.map(lambda name: "train" if uniform(0, "correlation.split", name) < TRAIN_SHARE else "test")
+    rows = rows[named.notna()]
     if rows.empty:
         raise D3SError(
-            f"{where} has no picture of a known class, background and split (train, val or test)",
+            f"{where} has no picture of a known class, background and split",
             "name a benchmark whose index has them, such as Waterbirds with all of its splits",
         )
     if len(rows) < len(index):
@@ -57,7 +66,7 @@ def groups_of_index(index: pd.DataFrame, where: str) -> pd.DataFrame:
             "sample": rows["sample"],
             "class": rows["class_name"],
             "background": rows["background"],
-            "split": rows["split"].map(_SPLITS),
+            "split": named[named.notna()],
             "split_group": group,
             "template_group": rows["sample"],
             "accepted": True,

@@ -88,7 +88,7 @@ class _Test:
 
 
 def spurious_table(
-    answers: Iterable[Answers], splits: Sequence[Split], groups: pd.DataFrame, seed: int, resamples: int = 1000
+    answers: Iterable[Answers], splits: Sequence[Split], groups: pd.DataFrame, seed: int, resamples: int = 500
 ) -> pd.DataFrame:
     """``spurious.csv``: rows of each seed (over pairings), of each pairing (over seeds), and of all together.
 
@@ -97,7 +97,7 @@ def spurious_table(
         splits: that they were trained and tested on.
         groups: of the data set (``groups.COLUMNS``).
         seed: of the draws.
-        resamples: number of draws.
+        resamples: number of draws, of each kind.
 
     Raises:
         D3SError: an answer is about a sample that is not in its split.
@@ -208,7 +208,7 @@ def _records(
         def record(
             metric: str, values: np.ndarray, side: str = "", count: Mapping[str, int] = count
         ) -> tuple[Config, dict[str, object]]:
-            low, high = test.draws.interval(values[1:])
+            low, high = test.draws.interval(float(values[0]), values[1:])
             name, n = (f"{dataset}_{side}", count[side]) if side else (dataset, count["all"])
             made = {
                 "tested_on": name,

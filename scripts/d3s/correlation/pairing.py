@@ -78,7 +78,9 @@ def pair_classes(
 
 
 def find_pairing(rows: pd.DataFrame, name: str = "own") -> Pairing:
-    """The pairing that a data set has of itself: backgrounds commoner with a class than among all its training rows.
+    """The pairing that a data set has of itself: backgrounds that a class shows more often than all do.
+
+    More often means by a tenth at least, so that no accident of sampling makes a pairing.
 
     Raises:
         D3SError: a class has none, since classes and backgrounds go together in no way.
@@ -88,7 +90,7 @@ def find_pairing(rows: pd.DataFrame, name: str = "own") -> Pairing:
     found = {}
     for label, own in train.groupby("class"):
         shares = own["background"].value_counts(normalize=True)
-        found[str(label)] = tuple(sorted(place for place in shares.index if shares[place] > overall[place] + 1e-9))
+        found[str(label)] = tuple(sorted(place for place in shares.index if shares[place] > 1.1 * overall[place]))
         if not found[str(label)]:
             raise D3SError(
                 f"{name}: the class {label} is on no background more often than the others are",

@@ -35,15 +35,20 @@ def _reader(features: Features, dataset: str) -> Reader:
     return read
 
 
-def benchmark_source(path: str | Path, benchmark: str) -> tuple[Source, str, int]:
-    """Of a benchmark's features (``extract_features.py --index``): source, objective and seed.
+def benchmark_source(path: str | Path, encoder: str | Path, benchmark: str) -> Source:
+    """Of a benchmark's features (``extract_features.py --index``).
+
+    Args:
+        path: of the features.
+        encoder: folder of the encoder that made them.
+        benchmark: its name.
 
     Raises:
         D3SError: a file is missing or broken.
     """
     path = Path(path)
     try:
-        about = json.loads((path.parent / "encoder.json").read_text(encoding="utf-8"))
+        about = json.loads((Path(encoder) / "encoder.json").read_text(encoding="utf-8"))
         matrix = load_file(path)[benchmark].astype(np.float64)
         index = pd.read_parquet(path.with_suffix(".parquet"))
         samples = index.sort_values("row")["sample"].tolist()
@@ -56,7 +61,7 @@ def benchmark_source(path: str | Path, benchmark: str) -> tuple[Source, str, int
     def read(part: str, wanted: Sequence[str]) -> np.ndarray:
         return parts[part][_rows(place, wanted, str(path))]
 
-    return Source(PARTS, read, {benchmark: (read, frozenset(samples))}), about["objective"], int(about["seed"])
+    return Source(PARTS, read, {benchmark: (read, frozenset(samples))})
 
 
 def _rows(place: dict[str, int], samples: Sequence[str], where: str) -> list[int]:

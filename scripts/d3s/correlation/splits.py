@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from d3s.correlation.pairing import Pairing, find_pairing
+from d3s.correlation.pairing import Pairing
 from d3s.errors import D3SError
 from d3s.identity import digest
 from d3s.shards import write_json, write_table
@@ -259,13 +259,8 @@ def _table(rows: pd.DataFrame, chosen: set[str], held: set[str], pairing: Pairin
     return made.loc[use != "", list(COLUMNS)].sort_values(["use", "sample"], ignore_index=True)
 
 
-def native_split(rows: pd.DataFrame, name: str, settings: SplitSettings) -> Split:
-    """A data set with the correlation that it came with, all of its images in use.
-
-    Raises:
-        D3SError: it has none.
-    """
-    pairing = find_pairing(rows, name)
+def native_split(rows: pd.DataFrame, pairing: Pairing, settings: SplitSettings) -> Split:
+    """A data set with the correlation that it came with, all of its images in use; it is named as the pairing is."""
     known = rows[rows["class"].isin(list(pairing.backgrounds))]
     held = (
         set()
@@ -279,7 +274,7 @@ def native_split(rows: pd.DataFrame, name: str, settings: SplitSettings) -> Spli
         "rho": None,
     }
     about |= {"seed": settings.seed, "validation_fraction": settings.validation_fraction, "left_out": []}
-    return Split(name, pairing, float("nan"), table, about | _counted(table))
+    return Split(pairing.name, pairing, float("nan"), table, about | _counted(table))
 
 
 def _counted(table: pd.DataFrame) -> dict[str, object]:
