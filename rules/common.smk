@@ -353,3 +353,8 @@ def benchmark_splits(benchmark, ending):
     """The splits of a benchmark: the one that it came with, and those over rho of its own pairing."""
     names = [benchmark, *[f"{benchmark}-rho{rho:g}" for rho in CORRELATION["rhos"]]]
     return [f"results/correlation/benchmarks/{benchmark}/splits/{name}.{ending}" for name in names]
+
+
+def answers_of(features, folder="answers"):
+    """Where the answers of classifiers on an encoder's features lie."""
+    return f"results/correlation/{folder}/{Path(features).parent.relative_to('results/encoders')}.parquet"

@@ -3,10 +3,7 @@
 # each pairing and correlation rho, every classifier's answers, and a long table of what they say.
 
 SPLIT_TABLES = expand("results/correlation/{locked}.csv", locked=locked_splits())
-ANSWERS = [
-    path.replace("results/encoders/", "results/correlation/answers/").replace("/features.safetensors", ".parquet")
-    for path in FEATURES
-]
+ANSWERS = [answers_of(path) for path in FEATURES]
 NETWORK_ANSWERS = expand(
     "results/correlation/networks/{locked}/{method}/{network_seed}/answers.parquet",
     locked=locked_splits("networks"),
@@ -226,11 +223,10 @@ rule build_benchmark_splits:
         validation_fraction=CORRELATION["validation_fraction"],
         min_images=CORRELATION["min_images"],
         seed=CONFIG["seed"],
-        folder=subpath(output.tables[0], parent=True),
     shell:
         'python "$SCRIPTS"/build_splits.py --index {input.index} --rhos {params.rhos}'
         " --validation-fraction {params.validation_fraction} --min-images {params.min_images} --seed {params.seed}"
-        " --output {params.folder} --log {log}"
+        " --output results/correlation/benchmarks/{wildcards.benchmark}/splits --log {log}"
 
 
 rule fit_benchmark_classifiers:
@@ -269,10 +265,7 @@ rule fit_benchmark_classifiers:
 
 rule benchmark_correlation:
     input:
-        answers=lambda wildcards: [
-            path.replace("results/correlation/answers/", f"results/correlation/benchmarks/{wildcards.benchmark}/answers/")
-            for path in ANSWERS
-        ],
+        answers=lambda wildcards: [answers_of(path, f"benchmarks/{wildcards.benchmark}/answers") for path in FEATURES],
         splits=benchmark_splits("{benchmark}", "csv"),
         about=benchmark_splits("{benchmark}", "json"),
         index="results/benchmarks/{benchmark}.parquet",
