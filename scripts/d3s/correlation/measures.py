@@ -83,7 +83,7 @@ class _Test:
     """The test rows of one data set, over all splits: sample, class and background; and their draws."""
 
     rows: pd.DataFrame
-    place: Mapping[str, int]
+    index: pd.Index
     draws: TwoWay
 
 
@@ -103,6 +103,7 @@ def spurious_table(
         D3SError: an answer is about a sample that is not in its split.
     """
     tests: dict[str, _Test] = {}
+    facts: dict[tuple[str, str], _Facts] = {}
     cells: dict[tuple[str, str, str], dict[Config, _Cell]] = {}
     known = {split.name: split for split in splits}
     for given in answers:
@@ -112,9 +113,11 @@ def spurious_table(
             split = known[name]
             if dataset not in tests:
                 tests[dataset] = _test_of(splits, groups, dataset, seed, resamples)
+            if (name, dataset) not in facts:
+                facts[name, dataset] = _Facts.of(split, tests[dataset])
             for (features, method, target), own in part.groupby(["features", "method", "target"], sort=True):
                 config = Config(given.objective, features, _rho(split), method, target)
-                sums = _judge(own, split, tests[dataset], target)
+                sums = facts[name, dataset].judge(own, tests[dataset], target, name)
                 for of_seed, of_pairing in ((str(given.seed), MEAN), (MEAN, split.pairing.name), (MEAN, MEAN)):
                     group = cells.setdefault((dataset, of_seed, of_pairing), {})
                     cell = group.setdefault(config, _Cell(np.zeros_like(sums)))
@@ -139,33 +142,53 @@ def _test_of(splits: Sequence[Split], groups: pd.DataFrame, dataset: str, seed: 
     if own["split_group"].isna().any():
         raise D3SError(f"the test pictures of {dataset} are not in the table of groups", "make the splits again")
     draws = TwoWay.of(own["split_group"].tolist(), own["template_group"].tolist(), seed, resamples)
-    return _Test(rows, {sample: place for place, sample in enumerate(rows["sample"])}, draws)
+    return _Test(rows, pd.Index(rows["sample"].to_numpy(dtype=object)), draws)
 
 
-def _judge(answers: pd.DataFrame, split: Split, test: _Test, target: str) -> np.ndarray:
-    """The ``_SUMS`` of one classifier: N x 6 of zeros and ones, and of chances."""
-    places = answers["sample"].map(test.place)
-    if places.isna().any():
-        raise D3SError(f"answers for the split {split.name} are about other pictures than it tests", "make them again")
-    where = places.to_numpy(dtype=int)
-    rows, said = test.rows.iloc[where], answers["answer"].to_numpy(dtype=str)
-    paired = split.pairing.paired(rows).to_numpy()
-    truth = rows["class" if target == "foreground" else "background"].to_numpy(dtype=str)
-    right = said == truth
-    made = np.zeros((len(test.rows), len(_SUMS)))
-    made[where[paired], 0] = 1
-    made[where[paired & right], 1] = 1
-    made[where[~paired], 2] = 1
-    made[where[~paired & right], 3] = 1
-    if target == "foreground":
+@dataclass(frozen=True)
+class _Facts:
+    """What a split says of the test rows of a data set, worked out once for all classifiers.
+
+    Attributes:
+        paired: of N rows.
+        truth: N names, by target.
+        backgrounds: N names.
+        shown: for each background, the classes that are paired with it and can be answered.
+        chance: of N rows, how likely another class than the true one is one of them.
+    """
+
+    paired: np.ndarray
+    truth: Mapping[str, np.ndarray]
+    backgrounds: np.ndarray
+    shown: Mapping[str, set[str]]
+    chance: np.ndarray
+
+    @classmethod
+    def of(cls, split: Split, test: _Test) -> "_Facts":
         labels = set(split.rows("train")["class"])
-        shown = {place: set(split.pairing.classes_of(place)) & labels for place in set(rows["background"])}
-        backgrounds = rows["background"].tolist()
+        names = test.rows["background"].to_numpy(dtype=object)
+        shown = {place: set(split.pairing.classes_of(place)) & labels for place in set(names)}
         # where a picture is not paired, its class is none of those shown
-        wrong = ~paired & ~right
-        made[where, 4] = wrong & [answer in shown[place] for answer, place in zip(said, backgrounds, strict=True)]
-        made[where, 5] = wrong * [len(shown[place]) / max(len(labels) - 1, 1) for place in backgrounds]
-    return made
+        chance = np.array([len(shown[place]) / max(len(labels) - 1, 1) for place in names])
+        truth = {"foreground": test.rows["class"].to_numpy(dtype=object), "background": names}
+        return cls(split.pairing.paired(test.rows).to_numpy(dtype=bool), truth, names, shown, chance)
+
+    def judge(self, answers: pd.DataFrame, test: _Test, target: str, where: str) -> np.ndarray:
+        """The ``_SUMS`` of one classifier: N x 6 of zeros and ones, and of chances."""
+        places = test.index.get_indexer(answers["sample"])
+        if (places < 0).any():
+            raise D3SError(f"answers for the split {where} are about other pictures than it tests", "make them again")
+        said = answers["answer"].to_numpy(dtype=object)
+        paired, right = self.paired[places], said == self.truth[target][places]
+        made = np.zeros((len(test.rows), len(_SUMS)))
+        for column, rows in enumerate((paired, paired & right, ~paired, ~paired & right)):
+            made[places, column] = rows
+        if target == "foreground":
+            wrong = np.flatnonzero(~paired & ~right)
+            own = self.backgrounds[places[wrong]]
+            made[places[wrong], 4] = [answer in self.shown[name] for answer, name in zip(said[wrong], own, strict=True)]
+            made[places[wrong], 5] = self.chance[places[wrong]]
+        return made
 
 
 def _accuracy(sums: np.ndarray, side: str) -> np.ndarray:
