@@ -57,6 +57,7 @@ include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/encoder_tables.smk"
 include: "rules/encoder_export.smk"
+include: "rules/correlation.smk"
 include: "rules/dataset.smk"
 include: "rules/report.smk"
 
@@ -138,6 +139,7 @@ rule probes:
     input:
         "results/tables/probes.csv",
         "results/tables/spurious.csv",
+        expand("results/tables/spurious_{benchmark}.csv", benchmark=CORRELATION["benchmarks"]),
 
 
 rule dataset:

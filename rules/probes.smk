@@ -1,4 +1,4 @@
-# Probes: what can be read out of each part of the features, and what a spurious correlation does to classifiers.
+# Probes: what can be read out of each part of the features.
 # Needs all encoders' features and the manifest; yields long tables.
 
 FEATURES = [path.replace("encoder.safetensors", "features.safetensors") for path in ENCODERS]
@@ -40,32 +40,3 @@ rule fit_probes:
         " --permutations {params.permutations} --resamples {params.resamples} --seed {params.seed}"
         " --probes {output.probes} --paired {output.paired} --nearest {output.nearest}"
         " --threads {threads} --log {log}"
-
-
-rule spurious_correlation:
-    input:
-        features=FEATURES,
-        index=[path.replace(".safetensors", ".parquet") for path in FEATURES],
-        settings=[path.replace("features.safetensors", "encoder.json") for path in FEATURES],
-        manifest="results/validation/manifest.parquet",
-    output:
-        "results/tables/spurious.csv",
-    log:
-        "logs/spurious_correlation.log",
-    benchmark:
-        "benchmarks/spurious_correlation.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    container:
-        CONTAINERS["cpu"]
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        code=code("spurious_correlation"),
-        regularisation=CONFIG["probes"]["regularisation"],
-        seed=CONFIG["seed"],
-    shell:
-        'python "$SCRIPTS"/spurious_correlation.py --features {input.features} --manifest {input.manifest}'
-        " --regularisation {params.regularisation} --seed {params.seed} --output {output} --log {log}"

@@ -81,6 +81,13 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
     _check_sizes(config)
     check_benchmarks(config["benchmarks"])
     _check_encoders(config)
+    named = {given["name"] for given in config["benchmarks"]}
+    for name in config["correlation"]["benchmarks"]:
+        if name not in named:
+            raise D3SError(
+                f"correlation: benchmarks: names {name!r}, which is not under benchmarks:",
+                "add it there, or take it out",
+            )
     if config["backgrounds"]["size"] < config["guides"]["size"]:
         raise D3SError(
             "backgrounds: size: is smaller than guides: size:", "templates must have at least the guides' resolution"

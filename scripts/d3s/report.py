@@ -346,9 +346,7 @@ def paired_rows(paired: pd.DataFrame) -> list[dict[str, Any]]:
 
 def spurious_section(table: pd.DataFrame) -> dict[str, Any] | None:
     """Accuracy on D3S-cor and D3S-anticorr; nothing if the table has no rows."""
-    table = table[table["metric"].isin(["top1", "accuracy"]) & (table["trained_on"] == "cor")]
-    rows = over_seeds(table, ["objective", "target", "features", "tested_on"])
-    rows = rows[rows["target"].isin(TARGETS) & rows["features"].isin(FEATURES)]
+    rows = figures.most_correlated(table)
     if rows.empty:
         return None
     found = {(r["objective"], r["target"], r["features"], r["tested_on"]): r for r in rows.to_dict("records")}

@@ -30,11 +30,13 @@ def probe_rows(seeds: tuple[object, ...] = (0, 1)) -> pd.DataFrame:
 
 def tables() -> dict[str, pd.DataFrame]:
     spurious = [
-        {"objective": "erm", "seed": seed, "features": features, "trained_on": "cor", "tested_on": tested_on}
-        | {"target": "foreground", "metric": "top1", "value": 0.9 if tested_on == "cor" else 0.3, "n": 12}
+        {"objective": "erm", "seed": seed, "features": features, "pairing": "mean", "rho": rho}
+        | {"method": "erm", "target": "foreground", "tested_on": tested_on, "metric": "top1"}
+        | {"value": 0.9 if tested_on == "images_cor" else 0.3, "n": 12}
         for seed in (0, 1)
+        for rho in (0, 1)
         for features in ("foreground", "all")
-        for tested_on in ("cor", "anticorr")
+        for tested_on in ("images_cor", "images_anticorr")
     ]
     counts = [
         {"split": split, "background": "grass", "class_id": 0, "class_name": "cat", "status": status, "n": 3}

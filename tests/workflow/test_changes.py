@@ -42,6 +42,9 @@ AFTER_MANIFEST = {
     "train_encoder": 4,
     "extract_features": 4,
     "fit_probes": 1,
+    "build_splits": 1,
+    "fit_group_classifiers": 4,
+    "train_group_classifier": 2,
     "spurious_correlation": 1,
     "draw_contact_sheet": 1,
     "draw_fragile_sets": 1,
@@ -397,7 +400,7 @@ def append(path: Path, text: str) -> None:
         ),
         pytest.param(
             lambda code: append(code / "scripts/d3s/objectives/erm.py", "\n\ndef added() -> None:\n    pass\n"),
-            {"train_encoder": 2, "extract_features": 2}
+            {"train_encoder": 2, "extract_features": 2, "fit_group_classifiers": 2}
             | dict.fromkeys(("fit_probes", "spurious_correlation", "draw_figures", "build_report"), 1),
             id="a function of one objective",
         ),
@@ -453,5 +456,6 @@ def test_an_added_objective_trains_its_encoders_alone(run: Path, tmp_path: Path)
     done = snakemake(folder, config)
     assert done.returncode == 0, done.stderr[-3000:]
     after = ("fit_probes", "spurious_correlation", "draw_figures", "build_report", "write_config")
-    own = {"train_encoder": 2, "extract_features": 2}  # one for each of two seeds
+    # one for each of two seeds
+    own = {"train_encoder": 2, "extract_features": 2, "fit_group_classifiers": 2}
     assert jobs_of(done.stdout + done.stderr) == own | dict.fromkeys(after, 1)

@@ -59,7 +59,10 @@ def test_exemplars_and_templates_are_disjoint_by_split(run: Path) -> None:
             "probes",
             "objective seed features target probe fitted_on evaluated_on metric value ci_low ci_high chance n",
         ),
-        ("spurious", "objective seed features trained_on tested_on target metric value n"),
+        (
+            "spurious",
+            "objective seed features pairing rho method target tested_on metric value ci_low ci_high n",
+        ),
         ("counts", "split background class_id class_name status n"),
     ],
 )
