@@ -29,6 +29,16 @@ TRADE_COLUMNS = (
 )
 TRAINING_COLUMNS = ("objective", "seed", "step", "term", "value")
 MAP_COLUMNS = ("objective", "part", "class_name", "background", "x", "y")
+RHO_COLUMNS = (
+    *("objective", "seed", "features", "pairing", "rho", "method", "target", "tested_on", "metric"),
+    *("value", "ci_low", "ci_high"),
+)
+END_TO_END = "end_to_end"
+BROKEN = {
+    "images_anticorr": "generated images, pairing broken",
+    "guides_anticorr": "guides (real pixels), pairing broken",
+}
+"""Where pairings are broken, and what panels are called."""
 ENTROPIES = {"class_entropy": BLUE, "background_entropy": ORANGE}
 """Terms that every objective has; the others are its own."""
 
@@ -169,9 +179,62 @@ def draw_feature_map(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw_rho(table: pd.DataFrame) -> Figure:
+    """Class accuracy where the pairing is broken, over the correlation in training: plain classifiers, mean over all.
+
+    Lines are all features of the baseline, the foreground part of each objective, and networks trained end to end; the
+    band is the 95 % interval of the first of these.
+    """
+    rows = table[
+        (table["seed"].astype(str) == "mean")
+        & (table["pairing"].astype(str) == "mean")
+        & (table["method"] == "erm")
+        & (table["target"] == "foreground")
+        & (table["metric"] == "top1")
+    ]
+    shown = rows[rows["tested_on"].isin(list(BROKEN))]
+    whole = (shown["objective"] == BASELINE) | (shown["objective"] == END_TO_END)
+    shown = shown[((shown["features"] == "all") & whole) | (shown["features"] == "foreground")]
+    shown = shown.assign(rho=pd.to_numeric(shown["rho"], errors="coerce")).dropna(subset=["rho"])
+    if shown.empty:
+        return words_only("the table of spurious correlations has no rows")
+    names = [(BASELINE, "all"), (END_TO_END, "all"), *((name, "foreground") for name in objectives_in(shown))]
+    names = [name for name in names if ((shown["objective"] == name[0]) & (shown["features"] == name[1])).any()]
+    panels_of = [name for name in BROKEN if name in set(shown["tested_on"])]
+    figure = figure_of(0.5 + 2.1 * len(panels_of))
+    panels = figure.subplots(len(panels_of), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, tested in zip(panels, panels_of, strict=True):
+        for place, (objective, features) in enumerate(names):
+            own = (shown["objective"] == objective) & (shown["features"] == features) & (shown["tested_on"] == tested)
+            line = shown[own].sort_values("rho")
+            dashes = "--" if features == "all" else "-"
+            look = {"color": COLOURS[place % 9], "marker": MARKERS[place % 9], "linestyle": dashes}
+            axes.plot(line["rho"], 100 * line["value"], markersize=3.6, linewidth=1.2, zorder=3, **look)
+            if (objective, features) == (BASELINE, "all"):
+                low, high = 100 * line["ci_low"], 100 * line["ci_high"]
+                axes.fill_between(line["rho"], low, high, color=COLOURS[place % 9], alpha=0.13, linewidth=0)
+        axes.set_title(BROKEN[tested])
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
+        axes.grid(axis="y")
+    panels[-1].set_xlabel("correlation of class and background in training (rho)")
+    handles = [
+        matplotlib.lines.Line2D(
+            [], [], color=COLOURS[place % 9], marker=MARKERS[place % 9], markersize=4, linestyle="--" if all_of else "-"
+        )
+        for place, all_of in enumerate(features == "all" for _, features in names)
+    ]
+    labels = [
+        "trained end to end" if name == END_TO_END else f"{name}, {'all' if features == 'all' else 'foreground part'}"
+        for name, features in names
+    ]
+    figure.legend(handles, labels, loc="outside upper left", ncols=2, borderpad=0)
+    return figure
+
+
 ENCODER_FIGURES: dict[str, tuple[str, Sequence[str], Callable[[pd.DataFrame], Figure]]] = {
     "tradeoff": ("probes", TRADE_COLUMNS, draw_tradeoff),
     "training": ("training", TRAINING_COLUMNS, draw_training),
+    "rho": ("spurious", RHO_COLUMNS, draw_rho),
     "feature_map": ("feature_map", MAP_COLUMNS, draw_feature_map),
 }
 """Figure by name: its table, that table's columns, and the function that draws it."""

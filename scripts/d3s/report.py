@@ -363,7 +363,23 @@ def spurious_section(table: pd.DataFrame) -> dict[str, Any] | None:
                     line["drop"] = points(anti["value"] - cor["value"])
                 line["n"] = " / ".join(dict.fromkeys(whole(row["n"]) for row in (cor, anti) if row))
                 lines.append(line)
-    return {"lines": lines, "seeds": int(rows["seeds"].max())}
+    return {"lines": lines, "seeds": int(rows["seeds"].max()), "gaps": gap_rows(table)}
+
+
+def gap_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of the strongest correlation, how much of the baseline's loss each way of training avoids where it is broken."""
+    rho = pd.to_numeric(table["rho"], errors="coerce")
+    mean = (table["seed"].astype(str) == "mean") & (table["pairing"].astype(str) == "mean") & (rho == rho.max())
+    own = table[mean & (table["metric"] == "gap_closed") & (table["target"] == "foreground")]
+    own = own[own["features"].isin(["foreground", "all"])]
+    made = []
+    for row in own.sort_values(["objective", "features", "method", "tested_on"]).to_dict("records"):
+        made.append(
+            {"objective": row["objective"], "features": row["features"], "method": words(row["method"])}
+            | {"tested_on": str(row["tested_on"]).partition("_")[0], "n": whole(row["n"])}
+            | {"value": percent(row["value"], 0), "interval": interval(row["ci_low"], row["ci_high"])}
+        )
+    return made
 
 
 def people_section(calibration: pd.DataFrame, annotators: pd.DataFrame, agreement: pd.DataFrame) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from d3s.figures_encoders import ENCODER_FIGURES, draw_feature_map, draw_tradeoff, draw_training
+from d3s.figures_encoders import ENCODER_FIGURES, draw_feature_map, draw_rho, draw_tradeoff, draw_training
 
 
 def words(figure: Figure) -> str:
@@ -75,3 +75,24 @@ def test_a_map_has_a_panel_for_each_part_and_label() -> None:
 def test_an_empty_table_is_said_in_words(name: str) -> None:
     _, columns, draw = ENCODER_FIGURES[name]
     assert "has no rows" in words(draw(pd.DataFrame(columns=list(columns))))
+
+
+def test_lines_over_rho_are_the_foreground_parts_and_all_features_of_the_baseline() -> None:
+    rows = [
+        {"objective": objective, "seed": seed, "features": features, "pairing": "mean", "rho": rho, "method": method}
+        | {"target": "foreground", "tested_on": tested_on, "metric": "top1"}
+        | {"value": 0.8 - 0.2 * rho, "ci_low": 0.5, "ci_high": 0.9}
+        for objective in ("erm", "hsic", "end_to_end")
+        for seed in ("0", "mean")
+        for features in (("all",) if objective == "end_to_end" else ("foreground", "background", "all"))
+        for rho in (1, 0, 0.5)
+        for method in ("erm", "dfr")
+        for tested_on in ("images_anticorr", "images_cor", "guides_anticorr")
+    ]
+    figure = draw_rho(pd.DataFrame(rows))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *("erm, all", "trained end to end", "erm, foreground part", "hsic, foreground part"),
+    ]
+    assert [len(axes.lines) for axes in figure.axes] == [4, 4]
+    assert figure.axes[0].lines[0].get_xydata().round(9).tolist() == [[0, 80], [0.5, 70], [1, 60]]

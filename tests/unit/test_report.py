@@ -129,8 +129,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for features, target in (("foreground", "background"), ("background", "foreground"))
     ]
     spurious = [
-        {"objective": "erm", "seed": 0, "features": "all", "pairing": "mean", "rho": rho}
+        {"objective": "erm", "seed": "mean", "features": "all", "pairing": "mean", "rho": rho}
         | {"method": "erm", "target": "foreground", "tested_on": tested_on, "metric": "top1", "value": value, "n": 24}
+        | {"ci_low": value - 0.1, "ci_high": value + 0.1}
         for rho in (0.5, 1)
         for tested_on, value in (("images_cor", 0.95), ("images_anticorr", 0.85 - rho / 2))
     ]
