@@ -32,8 +32,8 @@ def test_two_processes_give_the_weights_of_one(objective: str, tmp_path: Path) -
     """Sums over a batch are added up in another order; Adam's divisions make that 1e-4 of a weight at most here."""
     (tmp_path / "train.py").write_text(TRAIN)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--standalone", tmp_path / "train.py", objective, tmp_path / "two.safetensors"]
-    ended = subprocess.run([str(each) for each in command], capture_output=True, text=True, timeout=300)
+    command += ["--standalone", str(tmp_path / "train.py"), objective, str(tmp_path / "two.safetensors")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-3000:]
     two = read_safetensors(tmp_path / "two.safetensors")
     one = trainer(objective, steps=5, batch_norm="frozen")

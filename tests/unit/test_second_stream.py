@@ -17,7 +17,7 @@ LABELS = "label,name,imagenet_indices\nn1,robin,15\nn2,tabby,281\nn3,cat,282-285
 
 def index(folder: Path) -> Path:
     """An index of four labels, with a picture that can't be used."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for number, label in enumerate(["n1", "n2", "n2", "n4"]):
         file = folder / f"{number}.png"
         Image.new("RGBA", (20, 16), (60 * number, 90, 10, 255)).save(file)

@@ -73,7 +73,7 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 OBJECTIVES = ("adversarial", "club", "erm", "hsic", "mine", "orthogonal", "wasserstein")
-EVERYTHING = {"ema": 0.9, "schedule": "restarts", "period": 3, "least_rate": 1e-4, "patience": 3}
+EVERYTHING: dict[str, Any] = {"ema": 0.9, "schedule": "restarts", "period": 3, "least_rate": 1e-4, "patience": 3}
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
