@@ -1,5 +1,6 @@
 """Training: it learns, it can be interrupted, and it says what is missing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Shades:
 
     pictures = True
 
-    def batch(self, samples: list[str]) -> torch.Tensor:
+    def batch(self, samples: Sequence[str]) -> torch.Tensor:
         made = []
         for name in samples:
             number = int(name[1:])
