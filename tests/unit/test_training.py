@@ -181,7 +181,7 @@ def test_a_label_without_train_images_is_an_error_with_a_remedy(column: str, lab
 class Broken(Shades):
     """One picture holds something that is not a number."""
 
-    def batch(self, samples: list[str]) -> torch.Tensor:
+    def batch(self, samples: Sequence[str]) -> torch.Tensor:
         made = super().batch(samples)
         for row, name in enumerate(samples):
             if name == "s13":
@@ -246,7 +246,7 @@ def test_no_gradient_sees_what_is_held_out() -> None:
     asked: set[str] = set()
 
     class Watched(Shades):
-        def batch(self, samples: list[str]) -> torch.Tensor:
+        def batch(self, samples: Sequence[str]) -> torch.Tensor:
             asked.update(samples)
             return super().batch(samples)
 
