@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> None:
     )
     sources: dict[str, Source] = {}
     if args.activations:
-        for dataset in ("images_train", "images_val", "guides_val"):
+        for dataset in datasets_of(args.activations):
             sources[dataset] = Activations(args.activations, dataset, encoder)
     else:
         if not args.guides:
@@ -115,6 +115,18 @@ def main(args: argparse.Namespace) -> None:
     state.unlink(missing_ok=True)
 
 
+def datasets_of(activations: Path) -> list[str]:
+    """The data sets that activations were kept of: imported images may come without guides.
+
+    Raises:
+        D3SError: their index can't be read.
+    """
+    try:
+        return sorted(pd.read_parquet(activations.with_suffix(".parquet"))["dataset"].unique())
+    except (OSError, ValueError, KeyError) as error:
+        raise D3SError(f"the activations {activations} can't be read ({error})", "make them again") from None
+
+
 def _answers(
     trainer: NetworkTrainer, sources: dict[str, Source], split: Split, args: argparse.Namespace
 ) -> pd.DataFrame:
@@ -129,9 +141,9 @@ def _answers(
         fitted = fit_dfr(Rows(features, labels, groups, folds), len(trainer.classes), args.seed, args.draws)
     made = []
     for dataset, uses in (("images", ("test",)), ("guides", ("test", "test_guide"))):
-        source = sources[f"{dataset}_val"]
-        samples = [sample for sample in split.rows(*uses)["sample"] if sample in source]
-        if not samples:
+        source = sources.get(f"{dataset}_val")
+        samples = [sample for sample in split.rows(*uses)["sample"] if source is not None and sample in source]
+        if source is None or not samples:
             continue
         said = trainer.predict(source, samples, dataset)
         made.append(network_answers(split.name, trainer.settings.method, dataset, samples, said))

@@ -165,6 +165,11 @@ def test_a_network_is_trained_and_asked_about_images_and_guides(tmp_path: Path, 
     assert set(answers["method"]) == {"erm", "dfr"}
     assert set(answers["dataset"]) == {"images", "guides"}
     assert not list((tmp_path / "a").glob(".training*"))
+    del samples["guides_val"], tensors["guides_val"]  # as imported images may come
+    save_tensors(tmp_path / "activations.safetensors", tensors, {"trunk": trunk_of(trunk)})
+    write_table(tmp_path / "activations.parquet", index_of(samples))
+    command(train_group_classifier, *arguments[:-2], "--output", tmp_path / "c")
+    assert set(pd.read_parquet(tmp_path / "c" / "answers.parquet")["dataset"]) == {"images"}
     command(
         spurious_correlation,
         *("--manifest", tmp_path / "manifest.parquet", "--splits", split, "--resamples", 20),
