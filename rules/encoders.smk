@@ -88,6 +88,7 @@ rule train_encoder:
         ],
         schedule=[ENCODER[name] for name in ("schedule", "period", "least_rate")],
         ema=ENCODER["ema"],
+        validation_seed=CONFIG["seed"],
         held_out=[ENCODER[name] for name in ("validation_fraction", "evaluate_every", "tolerance", "patience")],
         precision=ENCODER["precision"],
         folder=subpath(output.weights, parent=True),
@@ -102,7 +103,8 @@ rule train_encoder:
         " --warmup-rate {params.warmup_rate} --rate {params.rate} --betas {params.betas}"
         " --weight-decay {params.weight_decay} --head-factor {params.head_factor} --precision {params.precision}"
         " --schedule {params.schedule[0]} --period {params.schedule[1]} --least-rate {params.schedule[2]}"
-        " --ema {params.ema} --validation-fraction {params.held_out[0]} --evaluate-every {params.held_out[1]}"
+        " --ema {params.ema} --validation-fraction {params.held_out[0]}"
+        " --validation-seed {params.validation_seed} --evaluate-every {params.held_out[1]}"
         " --tolerance {params.held_out[2]} --patience {params.held_out[3]}"
         f" --device {ENCODER['device']} --threads {ENCODER['threads']} --workers {ENCODER['workers']} --store {STORE}"
         " --code {params.code} --output {params.folder} --log {log}"

@@ -67,6 +67,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--validation-fraction", type=float, default=default.validation_fraction, help="of the exemplars is held out"
     )
+    parser.add_argument("--validation-seed", type=int, default=default.validation_seed, help="chooses which are")
     parser.add_argument("--evaluate-every", type=int, default=default.evaluate_every, help="steps, on what is held out")
     parser.add_argument("--tolerance", type=float, default=default.tolerance, help="of early stopping, a share")
     parser.add_argument("--patience", type=int, default=default.patience, help="evaluations; 0 never ends early")
@@ -125,6 +126,7 @@ def main(args: argparse.Namespace) -> None:
         least_rate=args.least_rate,
         ema=args.ema,
         validation_fraction=args.validation_fraction,
+        validation_seed=args.validation_seed,
         evaluate_every=args.evaluate_every,
         tolerance=args.tolerance,
         patience=args.patience,

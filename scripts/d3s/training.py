@@ -56,6 +56,7 @@ class TrainingSettings:
         ema: decay of a moving average of the weights after the warm-up, which is evaluated and kept in their place; 0
             is none.
         validation_fraction: share of each class's split groups that is held out for early stopping; 0 is no such thing.
+        validation_seed: root of the hashes that choose them; one for all seeds, which are then compared on equal terms.
         evaluate_every: steps after the warm-up between two looks at the held-out part.
         tolerance, patience: of early stopping (see ``d3s.early_stopping``).
         second_share: of each batch that comes from the second stream, if there is one (paper: 0.5).
@@ -78,6 +79,7 @@ class TrainingSettings:
     least_rate: float = 5e-4
     ema: float = 0.0
     validation_fraction: float = 0.2
+    validation_seed: int = 0
     evaluate_every: int = 10
     tolerance: float = 0.05
     patience: int = 0
@@ -231,7 +233,7 @@ class Trainer:
             raise D3SError(f"this machine can't train in {settings.precision} ({error})", "set precision: no") from None
         if settings.batch_size == 1 and encoder.settings.batch_norm == "batch":
             raise D3SError("a batch of one picture has no statistics", "raise batch_size, or set batch_norm: frozen")
-        fitting, held = hold_out(rows, settings.validation_fraction, settings.seed)
+        fitting, held = hold_out(rows, settings.validation_fraction, settings.validation_seed)
         self.streams = [as_stream(fitting, source, encoder)]
         if second is not None:
             self.streams.append(as_stream(second[1], second[0], encoder))

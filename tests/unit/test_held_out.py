@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from d3s.held_out import hold_out
+from d3s.held_out import held_groups, hold_out
 
 
 def rows(groups: int = 10) -> pd.DataFrame:
@@ -39,3 +39,16 @@ def test_nothing_is_held_out_that_training_needs() -> None:
     fitting, held = hold_out(lone, 0.9, 0)
     assert "0-3" not in set(held["split_group"])
     assert set(fitting["background"]) == {"grass", "road"}
+
+
+def test_a_larger_share_holds_out_the_same_groups_and_more() -> None:
+    columns = [rows()[name].astype(str).tolist() for name in ("split_group", "class_id", "background")]
+    groups, labels, backgrounds = columns
+    few, many = (held_groups(groups, labels, backgrounds, share, 0) for share in (0.2, 0.5))
+    assert few < many
+
+
+def test_the_order_of_rows_changes_nothing() -> None:
+    held = hold_out(rows(), 0.3, 0)[1]
+    turned = hold_out(rows()[::-1], 0.3, 0)[1]
+    assert set(held["split_group"]) == set(turned["split_group"])

@@ -17,6 +17,7 @@ import pandas as pd
 
 from d3s.correlation.pairing import Pairing
 from d3s.errors import D3SError
+from d3s.held_out import held_groups
 from d3s.identity import digest
 from d3s.shards import write_json, write_table
 
@@ -74,22 +75,15 @@ def split_name(pairing: str, rho: float) -> str:
 
 
 def hold_out(rows: pd.DataFrame, fraction: float, seed: int) -> set[str]:
-    """Split groups of train that serve validation: of each class, the share with the lowest hashes.
-
-    A class with two groups or more gives at least one and keeps at least one; a class with one gives none.
+    """Split groups of train that serve validation: those that encoders hold out too, with the same share and seed.
 
     Args:
-        rows: group data; only ``split`` train is looked at.
-        fraction: of the groups.
-        seed: of the hashes.
+        rows: group data; only accepted rows of ``split`` train are looked at, and all of these must be given.
+        fraction, seed: as ``d3s.held_out.held_groups``.
     """
-    train = rows[rows["split"] == "train"]
-    held: set[str] = set()
-    for label, own in train.groupby("class"):
-        names = sorted(set(own["split_group"]), key=lambda name: (digest(seed, "validation.group", label, name), name))
-        if len(names) > 1:
-            held |= set(names[: min(max(1, round(fraction * len(names))), len(names) - 1)])
-    return held
+    train = rows[(rows["split"] == "train") & rows["accepted"]]
+    groups, labels, backgrounds = (train[name].astype(str).tolist() for name in ("split_group", "class", "background"))
+    return held_groups(groups, labels, backgrounds, fraction, seed)
 
 
 @dataclass(frozen=True)
@@ -221,7 +215,7 @@ class _Design:
 def _design(rows: pd.DataFrame, pairing: Pairing, settings: SplitSettings) -> _Design:
     used = rows[rows["background"].isin(pairing.used()) & rows["class"].isin(list(pairing.backgrounds))]
     given = (used["split"] == "validation").any()  # a data set may bring its own
-    held = set() if given else hold_out(used, settings.validation_fraction, settings.seed)
+    held = set() if given else hold_out(rows, settings.validation_fraction, settings.seed)
     trainable = used[(used["split"] == "train") & used["accepted"] & ~used["split_group"].isin(held)]
     supplies, left_out = {}, []
     for label, own in pairing.backgrounds.items():
@@ -263,9 +257,7 @@ def native_split(rows: pd.DataFrame, pairing: Pairing, settings: SplitSettings) 
     """A data set with the correlation that it came with, all of its images in use; it is named as the pairing is."""
     known = rows[rows["class"].isin(list(pairing.backgrounds))]
     held = (
-        set()
-        if (known["split"] == "validation").any()
-        else hold_out(known, settings.validation_fraction, settings.seed)
+        set() if (known["split"] == "validation").any() else hold_out(rows, settings.validation_fraction, settings.seed)
     )
     train = known[(known["split"] == "train") & ~known["split_group"].isin(held)]
     table = _table(known, set(train["sample"]), held, pairing)
