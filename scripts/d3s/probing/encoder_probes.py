@@ -14,7 +14,7 @@ from d3s.features import PARTS, TARGETS, Features
 from d3s.identity import seed as hashed_seed
 from d3s.probing.folds import both_folds, choice_of, crossfit_splits, online_blocks
 from d3s.probing.labels import GROUPS
-from d3s.probing.measures import Family, Told, codelength, coded, control, load_family, tell
+from d3s.probing.measures import Family, Told, coded, codelength, control, load_family, tell
 from d3s.probing.settings import ProbeSettings
 from d3s.probing.space import one_thread, space_of
 
@@ -50,8 +50,8 @@ class Outcome:
 def probe_encoder(features: Features, settings: ProbeSettings) -> dict[Key, Outcome]:
     """All probes of one encoder.
 
-    Folds, permutations and initialisations depend on the encoder's seed and not on its objective, so that objectives are
-    compared on the same ones while means over seeds are means over many.
+    Folds, permutations and initialisations depend on the encoder's seed and not on its objective, so that objectives
+    are compared on the same ones while means over seeds are means over many.
 
     Returns:
         Outcomes whose rows are those of the val images, or of the guides.
@@ -60,7 +60,7 @@ def probe_encoder(features: Features, settings: ProbeSettings) -> dict[Key, Outc
         D3SError: a feature is not a number, or a data set has too few groups to try anything.
     """
     _check(features)
-    datasets = [name for name in ("images_val", "guides_val") if name in features.matrices]
+    datasets: list[str] = [name for name in ("images_val", "guides_val") if name in features.matrices]
     kept: dict[Key, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     families = {name: load_family(name) for name in settings.probes}
     with one_thread():
@@ -204,7 +204,5 @@ def _metrics(right: np.ndarray, gain: np.ndarray, chance: np.ndarray) -> dict[st
 def rows_of(features: Features) -> dict[str, pd.DataFrame]:
     """By ``images`` and ``guides``, the rows that the outcomes of an encoder stand for."""
     return {
-        name.removesuffix("_val"): features.rows[name]
-        for name in ("images_val", "guides_val")
-        if name in features.rows
+        name.removesuffix("_val"): features.rows[name] for name in ("images_val", "guides_val") if name in features.rows
     }

@@ -46,12 +46,14 @@ def space_of(features: np.ndarray, others: np.ndarray) -> Space:
         features: N x P rows to fit on.
         others: M x P rows to tell the labels of.
     """
-    fit, new = (torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float64)) for rows in (features, others))
+    fit, new = (torch.from_numpy(np.array(rows, dtype=np.float64)) for rows in (features, others))
     mean = fit.mean(dim=0)
     spread = fit.std(dim=0, correction=0)
     flat = spread <= 1e-8 * max(1.0, float(mean.abs().max()))
     # A constant feature is left out; a new row in which it differs must not be thrown far away by that.
     scale = torch.where(flat, torch.inf, spread) * max(1, int((~flat).sum())) ** 0.5
+    # New rows are held within the range that was met: a feature that hardly ever fires would throw them far out.
+    new = new.clamp(fit.amin(dim=0), fit.amax(dim=0))
     fit, new = (fit - mean) / scale, (new - mean) / scale
     if fit.shape[0] < fit.shape[1]:
         values, vectors = torch.linalg.eigh(fit @ fit.T)

@@ -11,13 +11,13 @@ import torch
 
 from d3s.probing.space import Space, label_weights
 
-PENALTIES = (1.0, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 3e-4, 1e-4)
 """From the simplest probe, which tells hardly more than nothing, to one that fits what can be fitted."""
-DEFAULT = 5
-TOLERANCE = 1e-4
-"""Nats of the mean loss that a further step is expected to gain; below it the fit ends."""
+DEFAULT = 3
+TOLERANCE = 3e-4
+"""A fit ends where the last step took off less than this share of the loss, and the next is expected to do so too."""
 MOST_STEPS = 300
-_HISTORY = 8
+_HISTORY = 5
 _CELLS = 24_000_000
 """Numbers held at once per block of rows: 96 MB."""
 
@@ -39,23 +39,25 @@ def log_probabilities(
     """
     penalties = torch.tensor(PENALTIES)
     if complexity is not None:
-        return _all_rows(space, labels, classes, penalties[complexity])
-    grid, tasks = len(PENALTIES), len(labels)
-    found = _all_rows(space, labels.repeat(grid, 1), classes, penalties.repeat_interleave(tasks))
-    return found.view(grid, tasks, *found.shape[1:])
+        return _all_rows(space, labels, classes, [penalties[complexity]])[0]
+    return torch.stack(_all_rows(space, labels, classes, [penalty.expand(len(labels)) for penalty in penalties]))
 
 
-def _all_rows(space: Space, labels: torch.Tensor, classes: int, penalties: torch.Tensor) -> torch.Tensor:
+def _all_rows(
+    space: Space, labels: torch.Tensor, classes: int, penalties: list[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Logarithms of probabilities by penalty; each fit starts from where the one before it ended."""
     most = max(1, _CELLS // max(1, space.rows.shape[1] * classes * _HISTORY * 2))
-    parts = []
-    for start in range(0, len(labels), most):
-        own = slice(start, start + most)
-        weights, bias = fit(space, labels[own], classes, penalties[own])
+    parts: list[list[torch.Tensor]] = [[] for _ in penalties]
+    for first in range(0, len(labels), most):
+        own, start = slice(first, first + most), None
         _, present = label_weights(labels[own], classes)
-        logits = (space.rows @ weights.flatten(1)).view(-1, *weights.shape[1:]) + bias
-        logits = torch.where(present.T, logits, -1e30)
-        parts.append((logits - _log_sum(logits)).permute(2, 0, 1))
-    return torch.cat(parts)
+        for penalty, kept in zip(penalties, parts, strict=True):
+            start = weights, bias = fit(space, labels[own], classes, penalty[own], start)
+            logits = (space.rows @ weights.flatten(1)).view(-1, *weights.shape[1:]) + bias
+            logits = torch.where(present.T, logits, -1e30)
+            kept.append((logits - _log_sum(logits)).permute(2, 0, 1))
+    return [torch.cat(kept) for kept in parts]
 
 
 def fit(
@@ -63,6 +65,7 @@ def fit(
     labels: torch.Tensor,
     classes: int,
     penalties: torch.Tensor,
+    start: tuple[torch.Tensor, torch.Tensor] | None = None,
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,6 +77,7 @@ def fit(
     Args:
         space, labels, classes: as ``log_probabilities``.
         penalties: T numbers.
+        start: weights and intercepts to begin with; zeros otherwise.
         tolerance: see ``TOLERANCE``.
         most_steps: of each task.
 
@@ -82,10 +86,14 @@ def fit(
     """
     problem = _Problem(space, labels, classes, penalties)
     count, device = len(labels), space.rows.device
-    point = torch.zeros(space.rows.shape[1] + 1, classes, count, device=device)
+    if start is None:
+        point = torch.zeros(space.rows.shape[1] + 1, classes, count, device=device)
+    else:
+        point = torch.cat([start[0], start[1][None]]) * problem.scale
     value, slope = problem.value_and_slope(point, torch.arange(count, device=device))
     active = torch.arange(count, device=device)
     own, gradient = point.clone(), slope
+    fallen = torch.full_like(value, torch.inf)
     steps: list[torch.Tensor] = []
     turns: list[torch.Tensor] = []
     for _ in range(most_steps):
@@ -95,11 +103,15 @@ def fit(
         bad = expected >= 0
         direction = torch.where(bad, -gradient, direction)
         expected = torch.where(bad, -gradient.square().sum(dim=(0, 1)), expected)
-        done = -expected / 2 < tolerance
+        # Both: the first says little before the curvature is known, and the second after too short a step.
+        # Where nothing fell, rounding stands in the way of more.
+        least = tolerance * value + 1e-9
+        done = ((-expected / 2 < least) & (fallen < least)) | (fallen <= 0)
         if bool(done.any()):
             point[..., active[done]] = own[..., done]
             left = ~done
-            active, own, gradient, value = active[left], own[..., left], gradient[..., left], value[left]
+            active, own, gradient = active[left], own[..., left], gradient[..., left]
+            value, fallen = value[left], fallen[left]
             direction, expected = direction[..., left], expected[left]
             steps, turns = [step[..., left] for step in steps], [turn[..., left] for turn in turns]
             if not len(active):
@@ -107,7 +119,7 @@ def fit(
         moved, new_value, new_gradient = _search(problem, own, value, gradient, direction, expected, active)
         step, turn = moved - own, new_gradient - gradient
         steps, turns = [*steps, step][-_HISTORY:], [*turns, turn][-_HISTORY:]
-        own, value, gradient = moved, new_value, new_gradient
+        own, value, gradient, fallen = moved, new_value, new_gradient, value - new_value
     point[..., active] = own
     weights = point / problem.scale
     return weights[:-1], weights[-1]
@@ -199,7 +211,11 @@ def _search(
         new_value[short], new_gradient[..., short] = problem.value_and_slope(moved[..., short], tasks[short])
     # No step helps: stay, and the next round ends the task or tries the steepest way.
     short = torch.nonzero(new_value > value)[:, 0]
-    moved[..., short], new_value[short], new_gradient[..., short] = point[..., short], value[short], gradient[..., short]
+    moved[..., short], new_value[short], new_gradient[..., short] = (
+        point[..., short],
+        value[short],
+        gradient[..., short],
+    )
     return moved, new_value, new_gradient
 
 
