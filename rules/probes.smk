@@ -36,13 +36,12 @@ rule fit_probes:
         repeats=CONFIG["probes"]["repeats"],
         permutations=CONFIG["probes"]["permutations"],
         controls=CONFIG["probes"]["controls"],
-        resamples=CONFIG["probes"]["bootstrap"],
         seed=CONFIG["seed"],
     shell:
         'python "$SCRIPTS"/fit_probes.py --features {input.features} --manifest {input.manifest}'
         " --kinds {params.kinds} --folds {params.folds} --template-folds {params.template_folds}"
         " --repeats {params.repeats} --permutations {params.permutations} --controls {params.controls}"
-        " --resamples {params.resamples} --seed {params.seed} --probes {output.probes} --paired {output.paired}"
+        " --seed {params.seed} --probes {output.probes} --paired {output.paired}"
         " --leakage {output.leakage} --usefulness {output.usefulness} --nearest {output.nearest}"
         " --threads {threads} --log {log}"
 

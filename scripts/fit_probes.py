@@ -34,8 +34,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=default.repeats, help="of everything, with other folds")
     parser.add_argument("--permutations", type=int, default=default.permutations, help="refits for the chance level")
     parser.add_argument("--controls", type=int, default=default.controls, help="control tasks per repeat")
-    parser.add_argument("--resamples", type=int, default=default.resamples, help="of the bootstrap")
-    parser.add_argument("--seed", type=int, default=default.seed, help="of folds, permutations and bootstrap")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of folds, permutations and starts")
     for name in ("probes", "paired", "leakage", "usefulness", "nearest"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="a table, written (.csv)")
     return parser.parse_args()
@@ -50,7 +49,6 @@ def main(args: argparse.Namespace) -> None:
         permutations=args.permutations,
         controls=args.controls,
         seed=args.seed,
-        resamples=args.resamples,
     )
     manifest = read_manifest(args.manifest)
     encoders = sorted(
@@ -68,10 +66,10 @@ def main(args: argparse.Namespace) -> None:
         for name, result in zip(names, cli.progress(found, len(names), "encoders"), strict=True):
             logging.getLogger(__name__).info("%s, seed %d: done", *name)
             outcomes[name] = result
-    write_table(args.probes, score_table(outcomes, rows, settings))
-    write_table(args.paired, paired_table(outcomes, rows, settings))
-    write_table(args.leakage, leakage_table(outcomes, rows, settings))
-    write_table(args.usefulness, usefulness_table(outcomes, rows, settings))
+    write_table(args.probes, score_table(outcomes, rows))
+    write_table(args.paired, paired_table(outcomes, rows))
+    write_table(args.leakage, leakage_table(outcomes, rows))
+    write_table(args.usefulness, usefulness_table(outcomes, rows))
     baseline = [features for features in encoders if features.objective == BASELINE] or encoders
     write_table(args.nearest, nearest_table(baseline[0]))
 

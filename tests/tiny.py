@@ -124,7 +124,7 @@ def tiny_config(folder: Path) -> dict[str, Any]:
             "batch_size": 8,
             "device": "cpu",
         },
-        "probes": {"bootstrap": 50, "permutations": 1, "folds": 2},
+        "probes": {"permutations": 1, "folds": 2},
     }
 
 

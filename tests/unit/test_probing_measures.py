@@ -39,7 +39,7 @@ def test_information_is_that_of_the_table(name: str) -> None:
     space = space_of(shown, shown)
     own = coded(labels.astype(str), labels.astype(str), np.arange(400).astype(str))
     half = np.arange(400) % 8 < 4
-    told = tell(load_family(name), space, own, Choice(half[None], ~half[None]), 0, 0)
+    (told,) = tell(load_family(name), [space], [own], [Choice(half[None], ~half[None])], 0, 0)
     assert abs(told.gain.mean() - 1.0) < 0.1
     assert abs(told.right.mean() - 0.5) < 0.01
 
@@ -51,7 +51,7 @@ def test_noise_tells_nothing_and_scores_as_chance_does(name: str) -> None:
     own = coded(labels.astype(str), labels.astype(str), groups)
     space = space_of(noise(120, 10), noise(120, 10, seed=1))
     half = np.arange(120) % 2 == 0
-    told = tell(load_family(name), space, own, Choice(half[None], ~half[None]), 20, 0)
+    (told,) = tell(load_family(name), [space], [own], [Choice(half[None], ~half[None])], 20, 0)
     assert abs(told.chance.mean() - 0.25) < 0.05
     assert abs(told.right.mean() - 0.25) < 0.13
     assert told.gain.mean() < 0.05  # bits; below zero is what fitting noise costs
@@ -61,14 +61,14 @@ def test_a_label_that_was_not_fitted_is_not_counted() -> None:
     own = coded(np.array(["a", "b"] * 4), np.array(["a", "z", "b"]), np.arange(8).astype(str))
     assert own.others.tolist() == [0, -1, 1]
     space = space_of(np.array([[0.0], [1.0]] * 4), np.array([[0.0], [0.5], [1.0]]))
-    told = tell(load_family("knn"), space, own, no_choice(8), 1, 0)
+    (told,) = tell(load_family("knn"), [space], [own], [no_choice(8)], 1, 0)
     for values in (told.right, told.gain, told.chance):
         assert np.isnan(values).tolist() == [False, True, False]
 
 
 def test_a_single_label_needs_no_probe() -> None:
     own = coded(np.array(["a"] * 4), np.array(["a", "b"]), np.arange(4).astype(str))
-    told = tell(load_family("linear"), space_of(noise(4, 2), noise(2, 2)), own, no_choice(4), 1, 0)
+    (told,) = tell(load_family("linear"), [space_of(noise(4, 2), noise(2, 2))], [own], [no_choice(4)], 1, 0)
     assert told.right[0] == told.chance[0] == 1.0
     assert told.gain[0] == 0.0
     assert np.isnan(told.right[1])

@@ -137,7 +137,7 @@ def _transfer(
         others = np.concatenate([features.labels(name, target) for name in datasets])
         labels = coded(features.labels(TRAIN, target), others, rows[GROUPS[target]].to_numpy())
         for name, family in families.items():
-            told = tell(family, space, labels, choice, settings.permutations, seed, target, "train")
+            (told,) = tell(family, [space], [labels], [choice], settings.permutations, seed, target, "train")
             for dataset, *values in zip(datasets, *(np.split(v, ends) for v in _arrays(told)), strict=True):
                 key = Key(part, target, name, "train", dataset.removesuffix("_val"))
                 found[key] = _metrics(*values)
@@ -152,15 +152,16 @@ def _crossfit(
     evaluated = dataset.removesuffix("_val")
     shape = (3, len(rows))
     arrays = {(target, name): np.full(shape, np.nan) for target in TARGETS for name in families}
-    for number, (fit, test) in enumerate(crossfit_splits(rows, settings.folds, settings.template_folds, seed)):
-        space = space_of(matrix[fit], matrix[test])
-        own = rows.iloc[fit]
-        choice = choice_of(own, seed)
-        for target in TARGETS:
-            names = features.labels(dataset, target)
-            labels = coded(names[fit], names[test], own[GROUPS[target]].to_numpy())
-            for name, family in families.items():
-                told = tell(family, space, labels, choice, settings.permutations, seed, target, evaluated, number)
+    splits = list(crossfit_splits(rows, settings.folds, settings.template_folds, seed))
+    # Folds of one size are fitted together, in one batch.
+    spaces = [space_of(matrix[fit], matrix[test]) for fit, test in splits]
+    choices = [choice_of(rows.iloc[fit], seed) for fit, _ in splits]
+    for target in TARGETS:
+        names, groups = features.labels(dataset, target), rows[GROUPS[target]].to_numpy()
+        labels = [coded(names[fit], names[test], groups[fit], names) for fit, test in splits]
+        for name, family in families.items():
+            found = tell(family, spaces, labels, choices, settings.permutations, seed, target, evaluated)
+            for (_, test), told in zip(splits, found, strict=True):
                 arrays[target, name][:, test] = _arrays(told)
     return {
         Key(part, target, name, "val_crossfit", evaluated): _metrics(*values)

@@ -7,8 +7,9 @@ A goal ``holds`` if the interval lies on its right side (``yes``), is missed if 
 import numpy as np
 import pandas as pd
 
+from d3s.metrics.resampling import SHARE
+from d3s.metrics.two_way import POSITIVE
 from d3s.probing.encoder_probes import Key
-from d3s.probing.settings import ProbeSettings
 from d3s.probing.tables import Outcomes, objectives_of, over_seeds, two_way
 
 MARGINS = {"linear": 0.05, "mlp": 0.15}
@@ -35,11 +36,11 @@ def verdict(low: float, high: float, goal: float, below: bool) -> str:
     return "yes" if low >= goal else "no" if high < goal else "unresolved"
 
 
-def leakage_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: ProbeSettings) -> pd.DataFrame:
+def leakage_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """``leakage.csv``: what each part tells of the factor that it should not know, mean over seeds.
 
     Args:
-        outcomes, rows, settings: as ``tables.score_table``.
+        outcomes, rows: as ``tables.score_table``.
     """
     made = []
     for objective, seeds in objectives_of(outcomes).items():
@@ -49,8 +50,8 @@ def leakage_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: P
                 continue
             outcome = over_seeds(runs, key)
             known = np.isfinite(outcome.metrics["top1"])
-            drawn = two_way(rows[key.evaluated_on], known, settings)
-            found = drawn.mean(outcome.metrics["top1"][known], (0.0, 1.0))
+            drawn = two_way(rows[key.evaluated_on], known)
+            found = drawn.mean(outcome.metrics["top1"][known], SHARE)
             chance, margin = float(np.nanmean(outcome.metrics["chance"])), MARGINS[key.probe]
             made.append(
                 _names(objective, key)
@@ -62,7 +63,7 @@ def leakage_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: P
     return _sorted(made, LEAKAGE_COLUMNS)
 
 
-def usefulness_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: ProbeSettings) -> pd.DataFrame:
+def usefulness_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """``usefulness.csv``: accuracy on the wanted factor as a share of plain training's on all of its features.
 
     Both means are over the seeds that both have, and the pictures that both were tried on. Empty without plain
@@ -81,8 +82,8 @@ def usefulness_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings
             above = over_seeds(runs, key).metrics["top1"]
             below = over_seeds(against, key._replace(features="all")).metrics["top1"]
             known = np.isfinite(above) & np.isfinite(below)
-            drawn = two_way(rows[key.evaluated_on], known, settings)
-            found = drawn.ratio(above[known], below[known])
+            drawn = two_way(rows[key.evaluated_on], known)
+            found = drawn.ratio(above[known], below[known], POSITIVE)
             made.append(
                 _names(objective, key)
                 | {"value": found.value, "ci_low": found.low, "ci_high": found.high, "goal": KEPT}

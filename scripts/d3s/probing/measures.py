@@ -30,16 +30,17 @@ class Family(Protocol):
 
     def log_probabilities(
         self,
-        space: Space,
-        labels: torch.Tensor,
+        spaces: Sequence[Space],
+        labels: Sequence[torch.Tensor],
         classes: int,
-        seeds: list[int],
-        complexity: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Fit T tasks and tell the labels of all rows: T x (N + M) x K logarithms of probabilities.
+        seeds: Sequence[list[int]],
+        complexity: Sequence[torch.Tensor] | None = None,
+    ) -> list[torch.Tensor]:
+        """Fit T tasks in each of several spaces and tell the labels of all rows.
 
-        Without ``complexity`` (a place in the family's list for each task) those of all complexities, G x T x (N + M) x
-        K, the simplest first.
+        Returns:
+            Of each space T x (N + M) x K logarithms of probabilities. Without ``complexity`` (a place in the family's
+            list for each task) those of all complexities, G x T x (N + M) x K, the simplest first.
         """
 
 
@@ -66,7 +67,7 @@ class Labels:
         fitted: N whole numbers from 0.
         others: M likewise; -1 for a label that no fitted row has.
         groups: N groups in which the label is constant.
-        classes: K.
+        classes: K, the labels of all fitted rows of all spaces that are handled together.
     """
 
     fitted: np.ndarray
@@ -74,12 +75,19 @@ class Labels:
     groups: np.ndarray
     classes: int
 
+    @property
+    def bits(self) -> float:
+        """What a label takes that nothing is known of: log2 of the number of labels that were fitted."""
+        return float(np.log2(len(np.unique(self.fitted))))
 
-def coded(fitted: np.ndarray, others: np.ndarray, groups: np.ndarray) -> Labels:
-    """Labels as numbers, in the order of their names."""
-    names, numbers = np.unique(fitted, return_inverse=True)
+
+def coded(fitted: np.ndarray, others: np.ndarray, groups: np.ndarray, names: np.ndarray | None = None) -> Labels:
+    """Labels as numbers, in the order of their names: of all names, or of those that are fitted."""
+    names = np.unique(fitted if names is None else names)
+    numbers = np.searchsorted(names, fitted)
     place = np.searchsorted(names, others).clip(max=len(names) - 1)
-    return Labels(numbers, np.where(names[place] == others, place, -1), groups, len(names))
+    known = (names[place] == others) & np.isin(others, fitted) if len(others) else np.zeros(0, dtype=bool)
+    return Labels(numbers, np.where(known, place, -1), groups, len(names))
 
 
 @dataclass(frozen=True)
@@ -98,71 +106,106 @@ class Told:
 
 
 def tell(
-    family: Family, space: Space, labels: Labels, choice: Choice, permutations: int, seed: int, *identity: object
-) -> Told:
-    """Fit a probe, its complexity chosen inside the fitted rows, and the same one to permuted labels.
+    family: Family,
+    spaces: Sequence[Space],
+    labels: Sequence[Labels],
+    choices: Sequence[Choice],
+    permutations: int,
+    seed: int,
+    *identity: object,
+) -> list[Told]:
+    """Fit a probe in each space, its complexity chosen inside the fitted rows, and the same one to permuted labels.
 
     Args:
         family: kind of probe.
-        space, labels: the rows.
-        choice: pairs of fitted rows to choose the complexity by.
+        spaces, labels: the rows.
+        choices: pairs of fitted rows to choose the complexity by.
         permutations: how many.
         seed, identity: of permutations and initialisations.
     """
-    if labels.classes < 2:
-        known = np.where(labels.others < 0, np.nan, 0.0)
-        return Told(known + 1, known, known + 1)
-    tasks = [labels.fitted]
-    for number in range(permutations):
-        tasks.append(permuted(labels.fitted, labels.groups, seed, "probe.permutation", *identity, number))
-    seeds = [hashed_seed(seed, "probe.start", *identity, number) for number in range(len(tasks))]
-    place = choose(family, space, labels.fitted[None], choice.fit[None], choice.held[None], labels.classes, seeds[:1])
-    told = family.log_probabilities(
-        space, torch.from_numpy(np.stack(tasks)), labels.classes, seeds, place.repeat(len(tasks))
-    )[:, space.fitted :].numpy()
+    if not spaces:
+        return []
+    tasks, seeds = [], []
+    for cell, own in enumerate(labels):
+        made = [own.fitted]
+        for number in range(permutations):
+            made.append(permuted(own.fitted, own.groups, seed, "probe.permutation", *identity, cell, number))
+        tasks.append(np.stack(made))
+        seeds.append([hashed_seed(seed, "probe.start", *identity, cell, number) for number in range(len(made))])
+    classes = max(own.classes for own in labels)
+    places = choose(
+        family,
+        spaces,
+        [own[:1] for own in tasks],
+        [choice.fit[None] for choice in choices],
+        [choice.held[None] for choice in choices],
+        classes,
+        [own[:1] for own in seeds],
+    )
+    found = family.log_probabilities(
+        spaces,
+        [torch.from_numpy(own) for own in tasks],
+        classes,
+        seeds,
+        [place.repeat(permutations + 1) for place in places],
+    )
+    made_of = zip(spaces, labels, found, strict=True)
+    return [_told(own, told[:, space.fitted :].numpy(), permutations) for space, own, told in made_of]
+
+
+def _told(labels: Labels, told: np.ndarray, permutations: int) -> Told:
     known = np.where(labels.others < 0, np.nan, 0.0)
     right = told.argmax(axis=2) == labels.others
-    of_right = told[0][np.arange(len(known)), labels.others.clip(min=0)]
-    gain = (np.log(labels.classes) + of_right.astype(np.float64)) / np.log(2)
+    of_right = told[0][np.arange(len(known)), labels.others.clip(min=0)].astype(np.float64)
+    gain = labels.bits + np.where(labels.others < 0, 0.0, of_right) / np.log(2)
     chance = right[1:].mean(axis=0) if permutations else np.full(len(known), np.nan)
     return Told(right[0] + known, gain + known, chance + known)
 
 
 def choose(
     family: Family,
-    space: Space,
-    labels: np.ndarray,
-    fit: np.ndarray,
-    held: np.ndarray,
+    spaces: Sequence[Space],
+    labels: Sequence[np.ndarray],
+    fit: Sequence[np.ndarray],
+    held: Sequence[np.ndarray],
     classes: int,
-    seeds: Sequence[int],
-) -> torch.Tensor:
+    seeds: Sequence[list[int]],
+) -> list[torch.Tensor]:
     """The complexity of each task with the least cross entropy on rows held out of its fit; of equals the simplest.
 
     Args:
-        family, space, classes: as ``tell``.
-        labels: T x N.
-        fit, held: T x I x N; the loss is summed over the I pairs.
-        seeds: T.
+        family, spaces, classes: as ``tell``.
+        labels: of each space T x N.
+        fit, held: of each space T x I x N; the loss is summed over the I pairs.
+        seeds: of each space T.
 
     Returns:
-        T places; the family's default where no held row has a label that was fitted on.
+        Of each space T places; the family's default where no held row has a label that was fitted on.
     """
-    tasks, pairs = fit.shape[:2]
+    tasks, pairs = len(labels[0]), max(each.shape[1] for each in fit)
     if not pairs:
-        return torch.full((tasks,), family.DEFAULT)
-    whole = np.broadcast_to(labels[:, None], fit.shape)
-    inner = np.where(fit, whole, -1).reshape(tasks * pairs, -1)
-    starts = [hashed_seed(seed, "probe.choice", pair) for seed in seeds for pair in range(pairs)]
-    told = family.log_probabilities(space, torch.from_numpy(inner), classes, starts)[:, :, : space.fitted]
-    right = told.gather(
-        3, torch.from_numpy(whole.reshape(tasks * pairs, -1).copy())[None, :, :, None].expand(len(told), -1, -1, 1)
-    )
-    fitted = np.stack([np.isin(whole[t, i], whole[t, i][fit[t, i]]) for t in range(tasks) for i in range(pairs)])
-    counted = torch.from_numpy(held.reshape(tasks * pairs, -1) & fitted)
-    loss = -torch.where(counted, right[..., 0], 0.0).double().sum(dim=2).view(-1, tasks, pairs).sum(dim=2)
-    rows = counted.view(tasks, -1).sum(dim=1)
-    return torch.where(rows > 0, loss.argmin(dim=0), family.DEFAULT)
+        return [torch.full((tasks,), family.DEFAULT) for _ in spaces]
+    inner, starts, wholes, counted = [], [], [], []
+    for own, own_fit, own_held, own_seeds in zip(labels, fit, held, seeds, strict=True):
+        # Spaces with fewer pairs get empty ones, so that all have as many tasks.
+        lacking = np.zeros((tasks, pairs - own_fit.shape[1], own.shape[1]), dtype=bool)
+        chosen = np.concatenate([own_fit, lacking], axis=1).reshape(tasks * pairs, -1)
+        tested = np.concatenate([own_held, lacking], axis=1).reshape(tasks * pairs, -1)
+        whole = np.repeat(own, pairs, axis=0)
+        fitted = np.stack([np.isin(row, row[rows]) for row, rows in zip(whole, chosen, strict=True)])
+        inner.append(torch.from_numpy(np.where(chosen, whole, -1)))
+        starts.append([hashed_seed(each, "probe.choice", pair) for each in own_seeds for pair in range(pairs)])
+        wholes.append(torch.from_numpy(whole))
+        counted.append(torch.from_numpy(tested & fitted))
+    places = []
+    found = family.log_probabilities(spaces, inner, classes, starts)
+    for space, told, whole_labels, rows in zip(spaces, found, wholes, counted, strict=True):
+        wanted = whole_labels[None, :, :, None].expand(len(told), -1, -1, 1)
+        right = told[:, :, : space.fitted].gather(3, wanted)[..., 0]
+        loss = -torch.where(rows, right, 0.0).double().sum(dim=2).view(-1, tasks, pairs).sum(dim=2)
+        some = rows.view(tasks, -1).any(dim=1)
+        places.append(torch.where(some, loss.argmin(dim=0), family.DEFAULT))
+    return places
 
 
 def control(
@@ -194,12 +237,11 @@ def control(
     whole = np.stack(tasks)
     tested = np.stack([folds == fold for fold in range(number)] * controls)
     held = np.stack([folds == (fold + 1) % number for fold in range(number)] * controls)
-    place = choose(
-        family, space, whole, (~tested & ~held)[:, None], (held & (number > 2))[:, None], labels.classes, starts
-    )
+    pairs = (~tested & ~held)[:, None], (held & (number > 2))[:, None]
+    places = choose(family, [space], [whole], [pairs[0]], [pairs[1]], labels.classes, [starts])
     fitted = torch.from_numpy(np.where(tested, -1, whole))
-    told = family.log_probabilities(space, fitted, labels.classes, starts, place)[:, : space.fitted].numpy()
-    right = (told.argmax(axis=2) == whole).astype(np.float64)
+    (told,) = family.log_probabilities([space], [fitted], labels.classes, [starts], places)
+    right = (told[:, : space.fitted].numpy().argmax(axis=2) == whole).astype(np.float64)
     met = np.stack([np.isin(labels.groups, labels.groups[~out]) for out in tested])
     right[~(tested & met)] = np.nan
     known = ~np.isnan(right)
@@ -228,8 +270,10 @@ def codelength(
         return bits
     tasks = np.stack([np.where(blocks < block, labels.fitted, -1) for block in range(1, number)])
     starts = [hashed_seed(seed, "probe.start", *identity, "code", block) for block in range(1, number)]
-    told = family.log_probabilities(space, torch.from_numpy(tasks), labels.classes, starts)[:, :, : space.fitted]
-    cost = -told.numpy()[..., np.arange(len(blocks)), labels.fitted].astype(np.float64) / np.log(2)  # G x T x N
+    (told,) = family.log_probabilities([space], [torch.from_numpy(tasks)], labels.classes, [starts])
+    cost = -told[:, :, : space.fitted].numpy()[..., np.arange(len(blocks)), labels.fitted].astype(np.float64) / np.log(
+        2
+    )  # G x T x N
     spent = np.zeros(len(cost))
     for block in range(1, number):
         own = blocks == block

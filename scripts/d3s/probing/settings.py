@@ -14,8 +14,7 @@ class ProbeSettings:
         repeats: how often all of it is done with other folds, initialisations and orders; values are means over them.
         permutations: refits per fold with labels permuted between whole groups, whose mean score is the chance level.
         controls: control tasks per repeat.
-        seed: root of folds, permutations, initialisations and bootstrap draws.
-        resamples: of the bootstrap.
+        seed: root of folds, permutations and initialisations.
     """
 
     probes: tuple[str, ...] = ("linear", "mlp", "knn")
@@ -25,4 +24,3 @@ class ProbeSettings:
     permutations: int = 3
     controls: int = 1
     seed: int = 0
-    resamples: int = 2000

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from d3s.metrics.resampling import DIFFERENCE, SHARE, Interval
-from d3s.metrics.two_way import TwoWay
+from d3s.metrics.two_way import POSITIVE, TwoWay
 from d3s.probing.encoder_probes import Key, Outcome
-from d3s.probing.settings import ProbeSettings
 
 log = logging.getLogger(__name__)
 KEY = ["objective", "seed", "features", "target", "probe", "fitted_on", "evaluated_on", "metric"]
@@ -19,16 +18,16 @@ PAIRED_COLUMNS = [*PAIRED_KEY, "difference", "ci_low", "ci_high", "n", "clusters
 BASELINES = ("erm", "wasserstein")
 """What every other objective is compared with: plain training, and the paper's penalty."""
 METRICS = ("top1", "control", "selectivity", "v_information", "mdl", "compression")
-SHARES = ("top1", "control")
+BOUNDS = {"top1": SHARE, "control": SHARE, "selectivity": DIFFERENCE, "mdl": POSITIVE, "compression": POSITIVE}
 
 Outcomes = dict[tuple[str, int], dict[Key, Outcome]]
 """Outcomes of every encoder, by (objective, seed)."""
 
 
-def two_way(rows: pd.DataFrame, known: np.ndarray, settings: ProbeSettings) -> TwoWay:
+def two_way(rows: pd.DataFrame, known: np.ndarray) -> TwoWay:
     """Clusters of the rows that are known: split groups (exemplars with their near-duplicates) and template groups."""
     own = rows[known]
-    return TwoWay(own["split_group"], own["template_group"], settings.seed, settings.resamples)
+    return TwoWay(own["split_group"], own["template_group"])
 
 
 def over_seeds(runs: Sequence[dict[Key, Outcome]], key: Key) -> Outcome:
@@ -46,13 +45,12 @@ def objectives_of(outcomes: Outcomes) -> dict[str, list[int]]:
     }
 
 
-def score_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: ProbeSettings) -> pd.DataFrame:
+def score_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """``probes.csv``: a row per encoder, probe and metric, and a row ``mean`` per objective over its seeds.
 
     Args:
         outcomes: of every encoder.
         rows: by ``images`` and ``guides``, the rows of val that the outcomes stand for.
-        settings: of the probes.
     """
     made = []
     for objective, seeds in objectives_of(outcomes).items():
@@ -70,7 +68,7 @@ def score_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: Pro
                         continue
                     drawn = clusters.get(known.tobytes())
                     if drawn is None:
-                        drawn = clusters[known.tobytes()] = two_way(rows[key.evaluated_on], known, settings)
+                        drawn = clusters[known.tobytes()] = two_way(rows[key.evaluated_on], known)
                     found = _interval(drawn, values[known], metric, outcome.labels)
                     chance = float(np.nanmean(outcome.metrics["chance"])) if metric == "top1" else float("nan")
                     made.append(
@@ -82,20 +80,15 @@ def score_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: Pro
 
 
 def _interval(drawn: TwoWay, values: np.ndarray, metric: str, labels: int) -> Interval:
-    bounds = SHARE if metric in SHARES else DIFFERENCE if metric == "selectivity" else None
-    found = drawn.mean(values, bounds)
-    if metric in ("mdl", "compression"):
-        found = Interval(found.value, max(found.low, 0.0), found.high)  # no code is shorter than nothing
+    found = drawn.mean(values, BOUNDS.get(metric))
     if metric != "compression":
         return found
     # The codelength of telling nothing over that of the code: falls as the latter rises, so the ends change places.
     uniform = np.log2(labels)
-    return Interval(
-        *(float(uniform / end) if end != 0 else float("inf") for end in (found.value, found.high, found.low))
-    )
+    return Interval(*(float(uniform / end) for end in (found.value, found.high, found.low)))
 
 
-def paired_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: ProbeSettings) -> pd.DataFrame:
+def paired_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """``probes_paired.csv``: each objective against plain training and against the paper's, picture by picture.
 
     Values are averaged over the seeds that both have before exemplars and panoramas are drawn.
@@ -121,7 +114,7 @@ def paired_table(outcomes: Outcomes, rows: dict[str, pd.DataFrame], settings: Pr
                     known = np.isfinite(difference)
                     if not known.any():
                         continue
-                    drawn = two_way(rows[key.evaluated_on], known, settings)
+                    drawn = two_way(rows[key.evaluated_on], known)
                     found = drawn.mean(difference[known], DIFFERENCE if metric == "top1" else None)
                     made.append(
                         {"objective": objective, "baseline": baseline, **key._asdict(), "metric": metric}

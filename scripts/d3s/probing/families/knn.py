@@ -4,6 +4,8 @@ Every neighbour's vote weighs inversely to how common its label is among the fit
 shared out beforehand (Laplace), so that probabilities are never 0.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from d3s.probing.space import Space, label_weights
@@ -14,9 +16,22 @@ _BLOCK = 4096
 
 
 def log_probabilities(
-    space: Space, labels: torch.Tensor, classes: int, seeds: list[int], complexity: torch.Tensor | None = None
-) -> torch.Tensor:
+    spaces: Sequence[Space],
+    labels: Sequence[torch.Tensor],
+    classes: int,
+    seeds: Sequence[list[int]],
+    complexity: Sequence[torch.Tensor] | None = None,
+) -> list[torch.Tensor]:
     """As ``d3s.probing.families.linear.log_probabilities``, with places in ``NEIGHBOURS``."""
+    return [
+        _of_space(space, labels[place], classes, seeds[place], None if complexity is None else complexity[place])
+        for place, space in enumerate(spaces)
+    ]
+
+
+def _of_space(
+    space: Space, labels: torch.Tensor, classes: int, seeds: list[int], complexity: torch.Tensor | None
+) -> torch.Tensor:
     directions = space.rows / space.rows.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
     grid = range(len(NEIGHBOURS))
     weights, present = label_weights(labels, classes)
@@ -28,6 +43,9 @@ def log_probabilities(
     found = torch.empty(*((len(grid), *shape) if complexity is None else shape))
     for tasks in made.values():
         own = torch.nonzero(labels[tasks[0]] >= 0)[:, 0]
+        if not len(own):  # a task without rows tells nothing
+            found[..., tasks, :, :] = -torch.tensor(float(classes)).log()
+            continue
         most = min(max(NEIGHBOURS), len(own))
         for start in range(0, len(directions), _BLOCK):
             rows = slice(start, start + _BLOCK)

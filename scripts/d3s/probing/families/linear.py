@@ -1,11 +1,14 @@
 """Linear probes: multinomial logistic regressions with an L2 penalty, many of them at once.
 
-All tasks share the rows, so the logits of all of them are one matrix product. The solver is L-BFGS (Nocedal, "Updating
+All tasks of a space share its rows, so the logits of all of them are one matrix product, and spaces of like size (the
+folds of a data set) are one batch of those. The solver is L-BFGS (Nocedal, "Updating
 quasi-Newton matrices with limited storage", 1980) on every task by itself, in coordinates divided by the root of
 (spread / K + penalty): in principal axes that is nearly the diagonal of the curvature (Boehning, "Multinomial logistic
 regression algorithm", 1992, has the bound of that form), and few steps are needed whatever the penalty. Large data are
 gone through in blocks of rows, so that the memory is that of the features.
 """
+
+from collections.abc import Sequence
 
 import torch
 
@@ -23,168 +26,212 @@ _CELLS = 24_000_000
 
 
 def log_probabilities(
-    space: Space, labels: torch.Tensor, classes: int, seeds: list[int], complexity: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Fit tasks, and tell the labels of all rows.
+    spaces: Sequence[Space],
+    labels: Sequence[torch.Tensor],
+    classes: int,
+    seeds: Sequence[list[int]],
+    complexity: Sequence[torch.Tensor] | None = None,
+) -> list[torch.Tensor]:
+    """Fit tasks in several spaces, and tell the labels of all rows.
 
     Args:
-        space: the rows.
-        labels: T x N; -1 for a row that the task is not fitted on.
+        spaces: B of them.
+        labels: of each T x N; -1 for a row that the task is not fitted on. T is the same in all spaces.
         classes: K.
         seeds: of the tasks; nothing is random here.
-        complexity: T places in ``PENALTIES``, or nothing for all of them.
+        complexity: of each space T places in ``PENALTIES``, or nothing for all of them.
 
     Returns:
-        T x (N + M) x K natural logarithms of probabilities; without ``complexity`` G x T x (N + M) x K.
+        Of each space T x (N + M) x K natural logarithms of probabilities; without ``complexity`` G x T x (N + M) x K.
     """
     penalties = torch.tensor(PENALTIES)
-    if complexity is not None:
-        return _all_rows(space, labels, classes, [penalties[complexity]])[0]
-    return torch.stack(_all_rows(space, labels, classes, [penalty.expand(len(labels)) for penalty in penalties]))
+    tasks = len(labels[0])
+    size = max(space.rows.shape[1] for space in spaces) * classes * tasks * _HISTORY * 2
+    together, most_tasks = max(1, _CELLS // max(1, size)), max(1, _CELLS * tasks // max(1, size))
+    found = []
+    for first in range(0, len(spaces), together):
+        batch = slice(first, first + together)
+        parts = []
+        for begin in range(0, tasks, most_tasks):
+            own = slice(begin, begin + most_tasks)
+            given = [each[own] for each in labels[batch]]
+            if complexity is None:
+                paths = [penalty.expand(len(given), len(given[0])) for penalty in penalties]
+            else:
+                paths = [penalties[torch.stack([each[own] for each in complexity[batch]])]]
+            parts.append(_along(spaces[batch], given, classes, paths))
+        for place in range(len(parts[0][0])):
+            whole = [torch.cat([part[step][place] for part in parts]) for step in range(len(parts[0]))]
+            found.append(torch.stack(whole) if complexity is None else whole[0])
+    return found
 
 
-def _all_rows(
-    space: Space, labels: torch.Tensor, classes: int, penalties: list[torch.Tensor]
-) -> list[torch.Tensor]:
-    """Logarithms of probabilities by penalty; each fit starts from where the one before it ended."""
-    most = max(1, _CELLS // max(1, space.rows.shape[1] * classes * _HISTORY * 2))
-    parts: list[list[torch.Tensor]] = [[] for _ in penalties]
-    for first in range(0, len(labels), most):
-        own, start = slice(first, first + most), None
-        _, present = label_weights(labels[own], classes)
-        for penalty, kept in zip(penalties, parts, strict=True):
-            start = weights, bias = fit(space, labels[own], classes, penalty[own], start)
-            logits = (space.rows @ weights.flatten(1)).view(-1, *weights.shape[1:]) + bias
-            logits = torch.where(present.T, logits, -1e30)
-            kept.append((logits - _log_sum(logits)).permute(2, 0, 1))
-    return [torch.cat(kept) for kept in parts]
+def _along(
+    spaces: Sequence[Space], labels: list[torch.Tensor], classes: int, penalties: list[torch.Tensor]
+) -> list[list[torch.Tensor]]:
+    """Logarithms of probabilities by penalty and space; each fit starts from where the one before it ended."""
+    start, found = None, []
+    for penalty in penalties:
+        start = weights, bias = fit(spaces, labels, classes, penalty, start)
+        told = []
+        for place, space in enumerate(spaces):
+            _, present = label_weights(labels[place], classes)
+            axes = space.rows.shape[1]
+            logits = (space.rows @ weights[place, :axes].flatten(1)).view(-1, *weights.shape[2:]) + bias[place]
+            logits = torch.where(present.T.to(logits.device), logits, -1e30)
+            told.append((logits - _log_sum(logits)).permute(2, 0, 1))
+        found.append(told)
+    return found
+
+
+Start = tuple[torch.Tensor, torch.Tensor]
 
 
 def fit(
-    space: Space,
-    labels: torch.Tensor,
+    spaces: Sequence[Space],
+    labels: Sequence[torch.Tensor],
     classes: int,
     penalties: torch.Tensor,
-    start: tuple[torch.Tensor, torch.Tensor] | None = None,
+    start: Start | None = None,
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Start:
     """The weights of all tasks.
 
     A task's loss is the weighted mean of cross entropies, in nats, plus half its penalty times the sum of squares of
     its weights; intercepts are free.
 
     Args:
-        space, labels, classes: as ``log_probabilities``.
-        penalties: T numbers.
+        spaces, labels, classes: as ``log_probabilities``.
+        penalties: B x T numbers.
         start: weights and intercepts to begin with; zeros otherwise.
         tolerance: see ``TOLERANCE``.
         most_steps: of each task.
 
     Returns:
-        D x K x T weights and K x T intercepts.
+        B x D x K x T weights, zero beyond a space's own axes, and B x K x T intercepts.
     """
-    problem = _Problem(space, labels, classes, penalties)
-    count, device = len(labels), space.rows.device
-    if start is None:
-        point = torch.zeros(space.rows.shape[1] + 1, classes, count, device=device)
-    else:
-        point = torch.cat([start[0], start[1][None]]) * problem.scale
-    value, slope = problem.value_and_slope(point, torch.arange(count, device=device))
-    active = torch.arange(count, device=device)
-    own, gradient = point.clone(), slope
+    problem = _Problem(spaces, labels, classes, penalties)
+    whole = torch.zeros_like(problem.scale).expand(-1, -1, classes, -1).clone()
+    if start is not None:
+        whole = torch.cat([start[0], start[1][:, None]], dim=1) * problem.scale
+    active = torch.arange(len(spaces), device=whole.device)
+    point, value, slope = whole, *problem.value_and_slope(whole, active)
     fallen = torch.full_like(value, torch.inf)
+    ended = torch.zeros_like(value, dtype=torch.bool)
     steps: list[torch.Tensor] = []
     turns: list[torch.Tensor] = []
     for _ in range(most_steps):
-        direction = -_two_loops(gradient, steps, turns)
-        expected = (direction * gradient).sum(dim=(0, 1))
+        direction = -_two_loops(slope, steps, turns)
+        expected = (direction * slope).sum(dim=(1, 2))
         # A direction that does not fall (rounding near the end) gives way to steepest descent.
         bad = expected >= 0
-        direction = torch.where(bad, -gradient, direction)
-        expected = torch.where(bad, -gradient.square().sum(dim=(0, 1)), expected)
-        # Both: the first says little before the curvature is known, and the second after too short a step.
-        # Where nothing fell, rounding stands in the way of more.
+        if bool(bad.any()):
+            direction = torch.where(bad[:, None, None], -slope, direction)
+            expected = torch.where(bad, -slope.square().sum(dim=(1, 2)), expected)
+        # Both: the first says little before the curvature is known, and the second after too short a step. Where
+        # nothing fell, rounding stands in the way of more.
         least = tolerance * value + 1e-9
-        done = ((-expected / 2 < least) & (fallen < least)) | (fallen <= 0)
-        if bool(done.any()):
-            point[..., active[done]] = own[..., done]
-            left = ~done
-            active, own, gradient = active[left], own[..., left], gradient[..., left]
-            value, fallen = value[left], fallen[left]
-            direction, expected = direction[..., left], expected[left]
-            steps, turns = [step[..., left] for step in steps], [turn[..., left] for turn in turns]
-            if not len(active):
+        ended = ended | ((-expected / 2 < least) & (fallen < least)) | (fallen <= 0)
+        left = ~ended.all(dim=1)
+        if not bool(left.all()):
+            whole[active[~left]] = point[~left]
+            if not bool(left.any()):
                 break
-        moved, new_value, new_gradient = _search(problem, own, value, gradient, direction, expected, active)
-        step, turn = moved - own, new_gradient - gradient
-        steps, turns = [*steps, step][-_HISTORY:], [*turns, turn][-_HISTORY:]
-        own, value, gradient, fallen = moved, new_value, new_gradient, value - new_value
-    point[..., active] = own
-    weights = point / problem.scale
-    return weights[:-1], weights[-1]
+            active, ended, value, fallen, expected = (each[left] for each in (active, ended, value, fallen, expected))
+            point, slope, direction = point[left], slope[left], direction[left]
+            steps, turns = [step[left] for step in steps], [turn[left] for turn in turns]
+        moved, new_value, new_slope = _search(problem, point, value, slope, direction, expected, active, ended)
+        steps, turns = [*steps, moved - point][-_HISTORY:], [*turns, new_slope - slope][-_HISTORY:]
+        fallen = torch.where(ended, fallen, value - new_value)
+        point, value, slope = moved, new_value, new_slope
+    else:
+        whole[active] = point
+    weights = whole / problem.scale
+    return weights[:, :-1], weights[:, -1]
 
 
 class _Problem:
     """The losses of all tasks and their slopes, in the coordinates of the solver."""
 
-    def __init__(self, space: Space, labels: torch.Tensor, classes: int, penalties: torch.Tensor) -> None:
-        self.rows = space.rows[: space.fitted]
-        device = self.rows.device
-        weights, present = label_weights(labels, classes)
-        self.weights, self.labels = weights.T.contiguous().to(device), labels.T.clamp(min=0).contiguous().to(device)
-        self.absent = torch.where(present.T, 0.0, -1e30).to(device)  # K x T
+    def __init__(
+        self, spaces: Sequence[Space], labels: Sequence[torch.Tensor], classes: int, penalties: torch.Tensor
+    ) -> None:
+        device = spaces[0].rows.device
+        rows = max(space.fitted for space in spaces)
+        axes = max(space.rows.shape[1] for space in spaces)
+        shape = (len(spaces), rows, axes)
+        # A single space, which may be large, is not copied.
+        alone = len(spaces) == 1
+        self.rows = spaces[0].rows[None, :rows] if alone else torch.zeros(shape, device=device)
+        tasks = len(labels[0])
+        self.weights = torch.zeros(len(spaces), rows, tasks, device=device)
+        self.labels = torch.zeros(len(spaces), rows, tasks, dtype=torch.long, device=device)
+        self.absent = torch.zeros(len(spaces), classes, tasks, device=device)
+        spread = torch.zeros(len(spaces), axes, device=device)
+        for place, (space, own) in enumerate(zip(spaces, labels, strict=True)):
+            if not alone:
+                self.rows[place, : space.fitted, : space.rows.shape[1]] = space.rows[: space.fitted]
+            weights, present = label_weights(own, classes)
+            self.weights[place, : space.fitted] = weights.T
+            self.labels[place, : space.fitted] = own.T.clamp(min=0)
+            self.absent[place] = torch.where(present.T, 0.0, -1e30)
+            spread[place, : len(space.spread)] = space.spread
         self.penalties = penalties.to(device)
-        curvature = space.spread[:, None] / classes + self.penalties
-        self.scale = torch.cat([curvature, torch.full_like(curvature[:1], 1 / classes)]).sqrt()[:, None, :]
+        curvature = spread[:, :, None] / classes + self.penalties[:, None]
+        self.scale = torch.cat([curvature, torch.full_like(curvature[:, :1], 1 / classes)], dim=1).sqrt()[:, :, None]
         self.classes = classes
 
-    def value_and_slope(self, point: torch.Tensor, tasks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Losses (A) and slopes (D + 1 x K x A) of A tasks."""
-        scale, penalties = self.scale[..., tasks], self.penalties[tasks]
-        weights = point / scale
-        flat, bias = weights[:-1].flatten(1), weights[-1] + self.absent[:, tasks]
-        own_weights, own_labels = self.weights[:, tasks], self.labels[:, tasks]
-        value = penalties * weights[:-1].square().sum(dim=(0, 1)) / 2
-        slope = torch.empty_like(weights)
-        slope[:-1] = penalties * weights[:-1]
-        slope[-1] = 0.0
-        block = max(1, _CELLS // max(1, self.classes * len(tasks)))
-        for start in range(0, len(self.rows), block):
-            rows, wanted = self.rows[start : start + block], own_labels[start : start + block]
-            weight = own_weights[start : start + block]
-            logits = (rows @ flat).view(len(rows), *weights.shape[1:]).add_(bias)
-            logits.sub_(logits.amax(dim=1, keepdim=True))
-            right = logits.gather(1, wanted[:, None])[:, 0]
+    def value_and_slope(self, point: torch.Tensor, active: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Losses (A x T) and slopes (A x D + 1 x K x T) in A of the spaces."""
+        every = len(active) == len(self.rows)
+        scale, penalties, absent, weights, labels, rows = (
+            each if every else each[active]
+            for each in (self.scale, self.penalties, self.absent, self.weights, self.labels, self.rows)
+        )
+        plain = point / scale
+        flat, bias = plain[:, :-1].flatten(2), (plain[:, -1] + absent)[:, None]
+        value = penalties * plain[:, :-1].square().sum(dim=(1, 2)) / 2
+        slope = penalties[:, None, None] * plain
+        slope[:, -1] = 0.0
+        block = max(1, _CELLS // max(1, len(active) * self.classes * weights.shape[2]))
+        for start in range(0, rows.shape[1], block):
+            own = slice(start, start + block)
+            part, weight, wanted = rows[:, own], weights[:, own], labels[:, own, None]
+            logits = torch.bmm(part, flat).view(*part.shape[:2], *plain.shape[2:]).add_(bias)
+            logits.sub_(logits.amax(dim=2, keepdim=True))
+            right = logits.gather(2, wanted)[:, :, 0]
             chances = logits.exp_()
-            total = chances.sum(dim=1)
-            value = value + (weight * (total.log() - right)).sum(dim=0)
-            chances.mul_((weight / total)[:, None])
-            chances.scatter_add_(1, wanted[:, None], -weight[:, None])
-            slope[:-1] += (rows.T @ chances.flatten(1)).view(slope[:-1].shape)
-            slope[-1] += chances.sum(dim=0)
+            total = chances.sum(dim=2)
+            value = value + (weight * (total.log() - right)).sum(dim=1)
+            chances.mul_((weight / total)[:, :, None])
+            chances.scatter_add_(2, wanted, -weight[:, :, None])
+            slope[:, :-1] += torch.bmm(part.transpose(1, 2), chances.flatten(2)).view(slope[:, :-1].shape)
+            slope[:, -1] += chances.sum(dim=1)
         return value, slope / scale
 
 
-def _two_loops(gradient: torch.Tensor, steps: list[torch.Tensor], turns: list[torch.Tensor]) -> torch.Tensor:
+def _two_loops(slope: torch.Tensor, steps: list[torch.Tensor], turns: list[torch.Tensor]) -> torch.Tensor:
     """The quasi-Newton direction of every task; a step along which nothing turned counts for nothing."""
     if not steps:
-        return gradient
+        return slope
+
+    def dot(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return (first * second).sum(dim=(1, 2), keepdim=True)
+
     inverse = []
     for step, turn in zip(steps, turns, strict=True):
-        along = (step * turn).sum(dim=(0, 1))
+        along = dot(step, turn)
         inverse.append(torch.where(along > 1e-12, 1 / along.clamp(min=1e-12), 0.0))
-    found, kept = gradient.clone(), []
+    found, kept = slope.clone(), []
     for step, turn, rate in zip(reversed(steps), reversed(turns), reversed(inverse), strict=True):
-        share = rate * (step * found).sum(dim=(0, 1))
-        found -= share * turn
+        share = rate * dot(step, found)
+        found.addcmul_(share, turn, value=-1)
         kept.append(share)
-    step, turn = steps[-1], turns[-1]
-    size = turn.square().sum(dim=(0, 1))
-    ratio = (step * turn).sum(dim=(0, 1)) / size.clamp(min=1e-30)
+    ratio = dot(steps[-1], turns[-1]) / dot(turns[-1], turns[-1]).clamp(min=1e-30)
     found *= torch.where(ratio > 0, ratio, 1.0)
     for step, turn, rate, share in zip(steps, turns, inverse, reversed(kept), strict=True):
-        found += (share - rate * (turn * found).sum(dim=(0, 1))) * step
+        found.addcmul_(share - rate * dot(turn, found), step)
     return found
 
 
@@ -192,31 +239,29 @@ def _search(
     problem: _Problem,
     point: torch.Tensor,
     value: torch.Tensor,
-    gradient: torch.Tensor,
+    slope: torch.Tensor,
     direction: torch.Tensor,
     expected: torch.Tensor,
-    tasks: torch.Tensor,
+    active: torch.Tensor,
+    ended: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Halve the step of each task until its loss falls by a tenth of what the slope promises (Armijo's rule)."""
-    moved = point + direction
-    new_value, new_gradient = problem.value_and_slope(moved, tasks)
-    rate = 1.0
+    """Halve the step of each task until its loss falls by a tenth of what the slope promises (Armijo's rule).
+
+    Tasks that have ended stay where they are.
+    """
+    rate = torch.where(ended, 0.0, 1.0)
     for _ in range(20):
+        moved = torch.addcmul(point, rate[:, None, None], direction)
+        new_value, new_slope = problem.value_and_slope(moved, active)
         # The loss is a float32 sum: what is within its rounding counts as fallen.
-        short = torch.nonzero(new_value > value + 0.1 * rate * expected + 1e-6 * value.abs())[:, 0]
-        if not len(short):
-            return moved, new_value, new_gradient
-        rate /= 2
-        moved[..., short] = point[..., short] + rate * direction[..., short]
-        new_value[short], new_gradient[..., short] = problem.value_and_slope(moved[..., short], tasks[short])
-    # No step helps: stay, and the next round ends the task or tries the steepest way.
-    short = torch.nonzero(new_value > value)[:, 0]
-    moved[..., short], new_value[short], new_gradient[..., short] = (
-        point[..., short],
-        value[short],
-        gradient[..., short],
-    )
-    return moved, new_value, new_gradient
+        short = ~ended & (new_value > value + 0.1 * rate * expected + 1e-6 * value.abs())
+        if not bool(short.any()):
+            break
+        rate = torch.where(short, rate / 2, rate)
+    else:  # no step helps: stay, and the next round ends the task
+        moved = torch.where(short[:, None, None], point, moved)
+        new_value, new_slope = torch.where(short, value, new_value), torch.where(short[:, None, None], slope, new_slope)
+    return moved, new_value, new_slope
 
 
 def _log_sum(logits: torch.Tensor) -> torch.Tensor:

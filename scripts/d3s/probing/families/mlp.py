@@ -4,6 +4,8 @@ How complex a probe is, is how long it is trained: one run gives the probes of a
 weights that are hashed from their tasks' seeds.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from d3s.probing.space import Space, label_weights
@@ -18,9 +20,22 @@ _CELLS = 24_000_000
 
 
 def log_probabilities(
-    space: Space, labels: torch.Tensor, classes: int, seeds: list[int], complexity: torch.Tensor | None = None
-) -> torch.Tensor:
+    spaces: Sequence[Space],
+    labels: Sequence[torch.Tensor],
+    classes: int,
+    seeds: Sequence[list[int]],
+    complexity: Sequence[torch.Tensor] | None = None,
+) -> list[torch.Tensor]:
     """As ``d3s.probing.families.linear.log_probabilities``, with places in ``STEPS``."""
+    return [
+        _of_space(space, labels[place], classes, seeds[place], None if complexity is None else complexity[place])
+        for place, space in enumerate(spaces)
+    ]
+
+
+def _of_space(
+    space: Space, labels: torch.Tensor, classes: int, seeds: list[int], complexity: torch.Tensor | None
+) -> torch.Tensor:
     most = max(1, _CELLS // max(1, HIDDEN * (len(space.rows) + 4 * space.rows.shape[1])))
     parts = [
         _train(
