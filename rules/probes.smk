@@ -13,13 +13,15 @@ rule fit_probes:
     output:
         probes="results/tables/probes.csv",
         paired="results/tables/probes_paired.csv",
+        leakage="results/tables/leakage.csv",
+        usefulness="results/tables/usefulness.csv",
         nearest="results/tables/nearest.csv",
     log:
         "logs/fit_probes.log",
     benchmark:
         "benchmarks/fit_probes.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/torch.yaml"
     container:
         CONTAINERS["cpu"]
     threads: 2
@@ -28,15 +30,17 @@ rule fit_probes:
         runtime=60,
     params:
         code=code("fit_probes"),
-        regularisation=CONFIG["probes"]["regularisation"],
+        kinds=CONFIG["probes"]["kinds"],
         folds=CONFIG["probes"]["folds"],
         template_folds=CONFIG["probes"]["template_folds"],
+        repeats=CONFIG["probes"]["repeats"],
         permutations=CONFIG["probes"]["permutations"],
-        resamples=CONFIG["probes"]["bootstrap"],
+        controls=CONFIG["probes"]["controls"],
         seed=CONFIG["seed"],
     shell:
         'python "$SCRIPTS"/fit_probes.py --features {input.features} --manifest {input.manifest}'
-        " --regularisation {params.regularisation} --folds {params.folds} --template-folds {params.template_folds}"
-        " --permutations {params.permutations} --resamples {params.resamples} --seed {params.seed}"
-        " --probes {output.probes} --paired {output.paired} --nearest {output.nearest}"
+        " --kinds {params.kinds} --folds {params.folds} --template-folds {params.template_folds}"
+        " --repeats {params.repeats} --permutations {params.permutations} --controls {params.controls}"
+        " --seed {params.seed} --probes {output.probes} --paired {output.paired}"
+        " --leakage {output.leakage} --usefulness {output.usefulness} --nearest {output.nearest}"
         " --threads {threads} --log {log}"

@@ -104,7 +104,7 @@ def make_released_project(folder: Path, per_cell: int = 4, guided: bool = True) 
             "batch_size": 4,
             "device": "cpu",
         },
-        "probes": {"bootstrap": 50, "permutations": 1, "folds": 2, "template_folds": 2},
+        "probes": {"permutations": 1, "folds": 2, "template_folds": 2},
     }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -124,7 +124,7 @@ def tiny_config(folder: Path) -> dict[str, Any]:
             "batch_size": 8,
             "device": "cpu",
         },
-        "probes": {"bootstrap": 50, "permutations": 1, "folds": 2},
+        "probes": {"permutations": 1, "folds": 2},
         "correlation": {
             **{"rhos": [0, 1], "pairings": 1, "min_images": 1, "methods": ["erm", "dfr"], "draws": 2, "bootstrap": 50},
             "networks": {"steps": 4, "batch_size": 4, "evaluate_every": 2},

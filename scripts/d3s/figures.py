@@ -95,10 +95,10 @@ def linear_probes(
 ) -> pd.DataFrame:
     """The rows of linear probes' top-1 accuracy that were fitted, and evaluated, as said.
 
-    Tables of paired differences, which hold nothing else, have no column for the probe and the metric.
+    Of paired differences those from ``BASELINE``.
     """
     keep = table["fitted_on"] == fitted_on
-    for name, wanted in (("metric", "top1"), ("probe", "linear")):
+    for name, wanted in (("metric", "top1"), ("probe", "linear"), ("baseline", BASELINE)):
         if name in table:
             keep &= table[name] == wanted
     if evaluated_on is not None:

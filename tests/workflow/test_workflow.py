@@ -57,7 +57,7 @@ def test_exemplars_and_templates_are_disjoint_by_split(run: Path) -> None:
         ),
         (
             "probes",
-            "objective seed features target probe fitted_on evaluated_on metric value ci_low ci_high chance n",
+            "objective seed features target probe fitted_on evaluated_on metric value ci_low ci_high chance n clusters",
         ),
         (
             "spurious",
