@@ -24,7 +24,8 @@ def design(rng: np.random.Generator, exemplars: int, panoramas: int) -> tuple[np
         for exemplar in [np.arange(klass, exemplars, 8)[number % len(range(klass, exemplars, 8))]]
         for panorama in [rng.choice(np.arange(background, panoramas, 6))]
     ]
-    return np.array(places).T
+    first, second = np.array(places).T
+    return first, second
 
 
 def drawn(
