@@ -1,6 +1,7 @@
 # What all stages share: the checked config and tables, the slices of them that each job needs, digests of code.
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -69,6 +70,7 @@ wildcard_constraints:
     background="|".join(sorted({*BACKGROUNDS, *TEMPLATE_SETS})),
     chunk=r"\d+",
     objective="|".join(OBJECTIVES),
+    encoder="|".join(re.escape(name) for name in OBJECTIVES + ERASED),
     seed=r"\d+",
     classifier="|".join(CLASSIFIERS),
     dataset=r"[A-Za-z0-9][\w.-]*",

@@ -53,19 +53,19 @@ rule build_splits:
 
 rule fit_group_classifiers:
     input:
-        features="results/encoders/{objective}/{seed}/features.safetensors",
-        index="results/encoders/{objective}/{seed}/features.parquet",
-        settings="results/encoders/{objective}/{seed}/encoder.json",
+        features="results/encoders/{encoder}/{seed}/features.safetensors",
+        index="results/encoders/{encoder}/{seed}/features.parquet",
+        settings="results/encoders/{encoder}/{seed}/encoder.json",
         manifest="results/validation/manifest.parquet",
         splits=SPLIT_TABLES,
         about=[path.replace(".csv", ".json") for path in SPLIT_TABLES],
     output:
-        answers="results/correlation/answers/{objective}/{seed}.parquet",
-        choices="results/correlation/answers/{objective}/{seed}.csv",
+        answers="results/correlation/answers/{encoder}/{seed}.parquet",
+        choices="results/correlation/answers/{encoder}/{seed}.csv",
     log:
-        "logs/fit_group_classifiers/{objective}/{seed}.log",
+        "logs/fit_group_classifiers/{encoder}/{seed}.log",
     benchmark:
-        "benchmarks/fit_group_classifiers/{objective}/{seed}.tsv"
+        "benchmarks/fit_group_classifiers/{encoder}/{seed}.tsv"
     conda:
         "../envs/analysis.yaml"
     container:
@@ -172,15 +172,15 @@ rule spurious_correlation:
 rule extract_benchmark_features:
     input:
         index="results/benchmarks/{benchmark}.parquet",
-        weights="results/encoders/{objective}/{seed}/encoder.safetensors",
-        settings="results/encoders/{objective}/{seed}/encoder.json",
+        weights="results/encoders/{encoder}/{seed}/encoder.safetensors",
+        settings="results/encoders/{encoder}/{seed}/encoder.json",
     output:
-        features="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.safetensors",
-        index="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.parquet",
+        features="results/correlation/benchmarks/{benchmark}/{encoder}/{seed}/features.safetensors",
+        index="results/correlation/benchmarks/{benchmark}/{encoder}/{seed}/features.parquet",
     log:
-        "logs/extract_benchmark_features/{benchmark}/{objective}/{seed}.log",
+        "logs/extract_benchmark_features/{benchmark}/{encoder}/{seed}.log",
     benchmark:
-        "benchmarks/extract_benchmark_features/{benchmark}/{objective}/{seed}.tsv"
+        "benchmarks/extract_benchmark_features/{benchmark}/{encoder}/{seed}.tsv"
     conda:
         "../envs/torch.yaml"
     container:
@@ -231,18 +231,18 @@ rule build_benchmark_splits:
 
 rule fit_benchmark_classifiers:
     input:
-        features="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.safetensors",
-        index="results/correlation/benchmarks/{benchmark}/{objective}/{seed}/features.parquet",
-        settings="results/encoders/{objective}/{seed}/encoder.json",
+        features="results/correlation/benchmarks/{benchmark}/{encoder}/{seed}/features.safetensors",
+        index="results/correlation/benchmarks/{benchmark}/{encoder}/{seed}/features.parquet",
+        settings="results/encoders/{encoder}/{seed}/encoder.json",
         splits=benchmark_splits("{benchmark}", "csv"),
         about=benchmark_splits("{benchmark}", "json"),
     output:
-        answers="results/correlation/benchmarks/{benchmark}/answers/{objective}/{seed}.parquet",
-        choices="results/correlation/benchmarks/{benchmark}/answers/{objective}/{seed}.csv",
+        answers="results/correlation/benchmarks/{benchmark}/answers/{encoder}/{seed}.parquet",
+        choices="results/correlation/benchmarks/{benchmark}/answers/{encoder}/{seed}.csv",
     log:
-        "logs/fit_benchmark_classifiers/{benchmark}/{objective}/{seed}.log",
+        "logs/fit_benchmark_classifiers/{benchmark}/{encoder}/{seed}.log",
     benchmark:
-        "benchmarks/fit_benchmark_classifiers/{benchmark}/{objective}/{seed}.tsv"
+        "benchmarks/fit_benchmark_classifiers/{benchmark}/{encoder}/{seed}.tsv"
     conda:
         "../envs/analysis.yaml"
     container:

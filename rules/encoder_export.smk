@@ -4,19 +4,19 @@
 
 rule export_encoder:
     input:
-        weights="results/encoders/{objective}/{seed}/encoder.safetensors",
-        settings="results/encoders/{objective}/{seed}/encoder.json",
+        weights="results/encoders/{encoder}/{seed}/encoder.safetensors",
+        settings="results/encoders/{encoder}/{seed}/encoder.json",
         probes="results/tables/probes.csv",
         classes=ancient(CONFIG["tables"]["classes"]),
     output:
-        onnx="results/encoders/{objective}/{seed}/export/encoder.onnx",
-        timm="results/encoders/{objective}/{seed}/export/model.safetensors",
-        settings="results/encoders/{objective}/{seed}/export/config.json",
-        card="results/encoders/{objective}/{seed}/export/README.md",
+        onnx="results/encoders/{encoder}/{seed}/export/encoder.onnx",
+        timm="results/encoders/{encoder}/{seed}/export/model.safetensors",
+        settings="results/encoders/{encoder}/{seed}/export/config.json",
+        card="results/encoders/{encoder}/{seed}/export/README.md",
     log:
-        "logs/export_encoder/{objective}/{seed}.log",
+        "logs/export_encoder/{encoder}/{seed}.log",
     benchmark:
-        "benchmarks/export_encoder/{objective}/{seed}.tsv"
+        "benchmarks/export_encoder/{encoder}/{seed}.tsv"
     conda:
         "../envs/onnx.yaml"
     container:

@@ -1,9 +1,10 @@
 # Tables of encoders for the eye: how they were trained, and their features as a map.
 # Needs all encoders and their features; yields long tables that figures are drawn from.
 
-HISTORIES = [path.replace("encoder.safetensors", "history.csv") for path in ENCODERS]
+# What is only erased from features was not trained.
+HISTORIES = expand("results/encoders/{objective}/{seed}/history.csv", objective=OBJECTIVES, seed=SEEDS)
 # A map of one seed says as much as maps of all.
-FIRST = expand("results/encoders/{objective}/{seed}/features.safetensors", objective=OBJECTIVES, seed=SEEDS[0])
+FIRST = expand("results/encoders/{objective}/{seed}/features.safetensors", objective=OBJECTIVES + ERASED, seed=SEEDS[0])
 
 
 rule collect_training:
