@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo plan test test-slow bench settings browser segmentation lint format clean
+.PHONY: help demo plan test test-slow bench settings study browser segmentation lint format clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -50,6 +50,14 @@ settings: $(INSTALLED) ## compare samplers, steps and strengths on the demo: spe
 	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824 \
 		python bench/generation_settings.py
 	@echo "settings: done; see docs/speed.md"
+
+study: $(INSTALLED) ## compare all objectives on the demo's data: hours; its tables go to docs/study/
+	@# In a folder of its own, so that the demo's results stay as they are; what was made before is taken from the store.
+	@mkdir -p results/study && for name in config models resources; do ln -sfn "$(CURDIR)/$$name" "results/study/$$name"; done
+	@snakemake study --directory results/study --configfile config/config.yaml config/study.yaml \
+		--config store="$(CURDIR)/results/.store" --cores all --quiet host reason rules
+	@python scripts/publish_study.py --results results/study/results --benchmarks results/study/benchmarks --output docs/study
+	@echo "study: done; its tables, figures and provenance are in docs/study/"
 
 browser: # the page that people annotate on is tested in the system's Chromium, which pip can't bring
 	@for program in chromium chromium-browser google-chrome chrome; do \

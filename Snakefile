@@ -77,6 +77,7 @@ localrules:
     encoders,
     encoder_exports,
     probes,
+    study,
     dataset,
     report,
 
@@ -140,6 +141,15 @@ rule probes:
         "results/tables/probes.csv",
         "results/tables/spurious.csv",
         expand("results/tables/spurious_{benchmark}.csv", benchmark=CORRELATION["benchmarks"]),
+
+
+rule study:
+    input:
+        "results/config.json",
+        expand(
+            "results/tables/{table}.csv",
+            table=["probes", "probes_paired", "leakage", "usefulness", "spurious", "training", "feature_map"],
+        ),
 
 
 rule dataset:
