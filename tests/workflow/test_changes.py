@@ -46,6 +46,8 @@ AFTER_MANIFEST = {
     "fit_group_classifiers": 4,
     "train_group_classifier": 2,
     "spurious_correlation": 1,
+    "collect_training": 1,
+    "map_features": 1,
     "draw_contact_sheet": 1,
     "draw_fragile_sets": 1,
     "draw_figures": 1,
@@ -401,7 +403,8 @@ def append(path: Path, text: str) -> None:
         pytest.param(
             lambda code: append(code / "scripts/d3s/objectives/erm.py", "\n\ndef added() -> None:\n    pass\n"),
             {"train_encoder": 2, "extract_features": 2, "fit_group_classifiers": 2}
-            | dict.fromkeys(("fit_probes", "spurious_correlation", "draw_figures", "build_report"), 1),
+            | dict.fromkeys(("fit_probes", "spurious_correlation", "collect_training", "map_features"), 1)
+            | dict.fromkeys(("draw_figures", "build_report"), 1),
             id="a function of one objective",
         ),
     ],
@@ -455,7 +458,8 @@ def test_an_added_objective_trains_its_encoders_alone(run: Path, tmp_path: Path)
     edit_config(encoders__objectives=["erm", "wasserstein"])(folder)
     done = snakemake(folder, config)
     assert done.returncode == 0, done.stderr[-3000:]
-    after = ("fit_probes", "spurious_correlation", "draw_figures", "build_report", "write_config")
+    after = ("fit_probes", "spurious_correlation", "collect_training", "map_features")
+    after += ("draw_figures", "build_report", "write_config")
     # one for each of two seeds
     own = {"train_encoder": 2, "extract_features": 2, "fit_group_classifiers": 2}
     assert jobs_of(done.stdout + done.stderr) == own | dict.fromkeys(after, 1)
