@@ -458,8 +458,8 @@ def test_an_added_objective_trains_its_encoders_alone(run: Path, tmp_path: Path)
     edit_config(encoders__objectives=["erm", "wasserstein"])(folder)
     done = snakemake(folder, config)
     assert done.returncode == 0, done.stderr[-3000:]
-    after = ("fit_probes", "spurious_correlation", "collect_training", "map_features")
-    after += ("draw_figures", "build_report", "write_config")
+    tables = ("fit_probes", "spurious_correlation", "collect_training", "map_features")
+    after = (*tables, "draw_figures", "build_report", "write_config")
     # one for each of two seeds
     own = {"train_encoder": 2, "extract_features": 2, "fit_group_classifiers": 2}
     assert jobs_of(done.stdout + done.stderr) == own | dict.fromkeys(after, 1)
