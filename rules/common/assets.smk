@@ -1,0 +1,13 @@
+# Assets: what the workflow fetches, and which files are there or will be.
+
+from d3s.tables import FETCHED_KINDS
+
+
+def assets_of(source):
+    return [row for row in TABLES.assets if row["source"] == source]
+
+
+def fetched(paths):
+    """Inputs that exist or that the workflow fetches; a missing file is left to the script, which makes it a row."""
+    assets = {row["file"] for row in TABLES.assets}
+    return [path for path in paths if path and (path in assets or Path(path).exists())]
