@@ -1,5 +1,7 @@
 # Code: the digest of each script with all that it imports, a parameter of its rule.
 
+from functools import cache
+
 from d3s.codedigest import code_digest, recall, remember
 
 PARSES = Path(".snakemake/d3s_parses.json")
@@ -7,6 +9,7 @@ PARSES = Path(".snakemake/d3s_parses.json")
 recall(PARSES)
 
 
+@cache  # jobs ask for few digests, and many of them for the same: with 42 networks that took a quarter of a plan
 def code(script, *plugins):
     """The digest of a script and of what it imports: a parameter, so that editing either reruns the rule."""
     try:
