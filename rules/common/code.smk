@@ -1,7 +1,5 @@
 # Code: the digest of each script with all that it imports, a parameter of its rule.
 
-from functools import cache
-
 from d3s.codedigest import code_digest, recall, remember
 
 PARSES = Path(".snakemake/d3s_parses.json")

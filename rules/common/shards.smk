@@ -16,6 +16,7 @@ def cutouts_shards():
     return [f"results/cutouts/val/{shift}/{chunk}" for shift in SHIFTS for chunk in CHUNKS]
 
 
+@cache
 def classes_of(chunk):
     """The rows of a chunk's classes."""
     return [row for row in TABLES.classes if int(row["class_id"]) // CONFIG["classes_per_chunk"] == int(chunk)]
