@@ -46,7 +46,7 @@ bench: $(INSTALLED) ## measure how fast plans, guides, images and shards are, be
 	@echo "bench: done; the figures are in results/bench.csv"
 
 settings: $(INSTALLED) ## compare samplers, steps and strengths on the demo: speed and quality (half an hour)
-	@# Memory is handled as in the jobs of the workflow (rules/common.smk), for times that hold there.
+	@# Memory is handled as in the jobs of the workflow (rules/common/settings.smk), for times that hold there.
 	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824 \
 		python bench/generation_settings.py
 	@echo "settings: done; see docs/speed.md"

@@ -1,7 +1,8 @@
 # The D3S workflow: data sets whose foregrounds and backgrounds are uncorrelated, and what can be learnt from them.
 #
-# One file per stage in rules/; a rule, its script, its log and its benchmark share one name. Settings come from the
-# config (config/config.yaml unless --configfile says otherwise) and reach scripts as arguments only.
+# One file per stage in rules/, the functions that rules call in rules/common/; a rule, its script, its log and its
+# benchmark share one name. Settings come from the config (config/config.yaml unless --configfile says otherwise) and
+# reach scripts as arguments only.
 
 from snakemake.utils import min_version
 
@@ -18,7 +19,17 @@ if not workflow.config_settings.configfiles:
 report: "report/workflow.rst"
 
 
-include: "rules/common.smk"
+include: "rules/common/settings.smk"
+include: "rules/common/code.smk"
+include: "rules/common/shards.smk"
+include: "rules/common/assets.smk"
+include: "rules/common/foregrounds.smk"
+include: "rules/common/backgrounds.smk"
+include: "rules/common/benchmarks.smk"
+include: "rules/common/evaluation.smk"
+include: "rules/common/classifiers.smk"
+include: "rules/common/encoders.smk"
+include: "rules/common/correlation.smk"
 include: "rules/assets.smk"
 
 

@@ -54,13 +54,13 @@ AFTER_MANIFEST = {
     "build_report": 1,
 }
 """What depends on the manifest, as all but the prediction of single networks does."""
-AFTER_VAL = AFTER_MANIFEST | {"predict_classifier": 6}
+AFTER_VAL = AFTER_MANIFEST | {"list_shards": 2, "predict_classifier": 6}
 """What depends on the guides and the images of val: three networks look at each."""
-TEMPLATES_TOO = AFTER_VAL | {"predict_classifier": 9}
+TEMPLATES_TOO = AFTER_VAL | {"list_shards": 3, "predict_classifier": 9}
 """The same where templates changed, which networks look at alone too."""
-CUTOUTS_TOO = AFTER_VAL | {"compose_cutouts": 1, "predict_classifier": 9}
+CUTOUTS_TOO = AFTER_VAL | {"compose_cutouts": 1, "list_shards": 3, "predict_classifier": 9}
 """The same where what is pasted or its place changed, which networks look at on grey too."""
-AFTER_IMAGES = AFTER_MANIFEST | {"predict_classifier": 3}
+AFTER_IMAGES = AFTER_MANIFEST | {"list_shards": 1, "predict_classifier": 3}
 """The same where the guides stay as they are: so do the predictions on them."""
 
 
@@ -355,6 +355,17 @@ def test_a_change_makes_what_it_touches_and_nothing_else(
         assert 0 < len(must) < len(after)
     else:
         assert len(must) == change.made
+
+
+def test_a_plan_names_the_pictures_that_changed(run: Path, tmp_path: Path) -> None:
+    folder = copy_of(run, tmp_path / "run")
+    touch_files(folder)
+    replace_exemplar(folder)
+    edit_mask(folder)
+    told = script(folder, "plan", "--configfile", "project/config.yaml", "--why").stdout
+    pictures = "project/assets/ball3-mask.png, project/assets/box0.png"
+    assert f"prepare_foregrounds: 1 job: pictures changed or new: {pictures}\n" in told
+    assert re.search(r"to make because of the picture of the exemplar (ball3|box0): ", told), told
 
 
 def test_votes_decide_until_they_are_withdrawn(run: Path, tmp_path: Path) -> None:
