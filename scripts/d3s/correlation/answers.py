@@ -1,5 +1,6 @@
 """What classifiers on an encoder's features answer, for every split and method: a long table of single answers."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from d3s.errors import D3SError
 from d3s.identity import seed as hashed_seed
 from d3s.shards import whole_file
 
+log = logging.getLogger(__name__)
 COLUMNS = ("split", "features", "method", "target", "dataset", "sample", "answer")
 """Of a table of answers; ``dataset`` is what was tested on: images, guides, or a benchmark."""
 CHOICE_COLUMNS = ("split", "features", "method", "target", "penalty", "worst_group", "mean_group", "n")
@@ -55,7 +57,7 @@ def answer(
         The answers, and what was chosen.
 
     Raises:
-        D3SError: a method has no such name, or a split has no rows to train on.
+        D3SError: a method has no such name, or no split has rows to train on.
     """
     unknown = sorted(set(methods) - set(METHODS))
     if unknown:
@@ -64,6 +66,10 @@ def answer(
     kept: dict[tuple[str, str], Fit] = {}
     for split in splits:
         for target, column in TARGETS.items():
+            shown = split.rows("train")[column].unique()
+            if len(shown) < 2:
+                log.warning("%s: %s is not told, since training shows %s alone", split.name, column, ", ".join(shown))
+                continue
             wanted = tuple(name for name in methods if target == "foreground" or name == "erm")
             for part in source.parts:
                 train, validation, names = _fitting_rows(source, split, part, column, seed)
@@ -80,6 +86,8 @@ def answer(
                     | {"worst_group": fit.worst_group, "mean_group": fit.mean_group, "n": len(validation.labels)}
                     for name, fit in fits.items()
                 ]
+    if not answers:
+        raise D3SError("no split shows two classes to train on", "make more images, or loosen the screen")
     return pd.concat(answers, ignore_index=True), pd.DataFrame(choices, columns=list(CHOICE_COLUMNS))
 
 
@@ -87,8 +95,6 @@ def _fitting_rows(source: Source, split: Split, part: str, column: str, seed: in
     """Training rows, validation rows, and the names of the labels."""
     train, validation = split.rows("train"), split.rows("validation")
     names = sorted(train[column].unique())
-    if len(names) < 2:
-        raise D3SError(f"the split {split.name} shows {len(names)} {column} to train on", "make the splits again")
     validation = validation[validation[column].isin(names)]
     folds = np.array([hashed_seed(seed, "dfr.fold", sample) % 2 for sample in validation["sample"]], dtype=int)
     made = []
