@@ -13,7 +13,7 @@ import torch
 from d3s.probing.families import linear
 from d3s.probing.space import Space, label_weights
 
-HIDDEN = 64
+HIDDEN = 32
 BASE = 3
 """Place among the penalties of linear probes: what is penalised more leaves too much to the hidden layer, and a weaker
 penalty too little."""
