@@ -12,7 +12,7 @@ import pandas as pd
 from d3s.errors import D3SError
 from d3s.features import PARTS, TARGETS, Features
 from d3s.identity import seed as hashed_seed
-from d3s.probing.folds import both_folds, choice_of, crossfit_splits, online_blocks
+from d3s.probing.folds import Choice, both_folds, choice_of, crossfit_splits, online_blocks
 from d3s.probing.labels import GROUPS
 from d3s.probing.measures import Family, Told, coded, codelength, control, load_family, tell
 from d3s.probing.settings import ProbeSettings
@@ -47,6 +47,20 @@ class Outcome:
     labels: int
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which rows of a data set of val are fitted on, chosen with and tried on; the same for all parts and probes."""
+
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    choices: list[Choice]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, settings: ProbeSettings, seed: int) -> "Plan":
+        """Plan the cross-fitting of a data set."""
+        splits = list(crossfit_splits(rows, settings.folds, settings.template_folds, seed))
+        return cls(splits, [choice_of(rows.iloc[fit], seed) for fit, _ in splits])
+
+
 def probe_encoder(features: Features, settings: ProbeSettings) -> dict[Key, Outcome]:
     """All probes of one encoder.
 
@@ -66,9 +80,10 @@ def probe_encoder(features: Features, settings: ProbeSettings) -> dict[Key, Outc
     with one_thread():
         for repeat in range(settings.repeats):
             seed = hashed_seed(settings.seed, "probes", features.seed, repeat)
+            plans = {name: Plan.of(features.rows[name], settings, seed) for name in datasets}
             for part in PARTS:
                 found = [_transfer(features, datasets, part, families, settings, seed)]
-                found += [_crossfit(features, name, part, families, settings, seed) for name in datasets]
+                found += [_crossfit(features, name, part, plans[name], families, settings, seed) for name in datasets]
                 found += [_groups_by_heart(features, name, part, families, settings, seed) for name in datasets]
                 for key, metrics in (pair for each in found for pair in each.items()):
                     for metric, values in metrics.items():
@@ -145,23 +160,27 @@ def _transfer(
 
 
 def _crossfit(
-    features: Features, dataset: str, part: str, families: dict[str, Family], settings: ProbeSettings, seed: int
+    features: Features,
+    dataset: str,
+    part: str,
+    plan: Plan,
+    families: dict[str, Family],
+    settings: ProbeSettings,
+    seed: int,
 ) -> Found:
     """Fitted and tried inside one data set of val, on other exemplars and other panoramas."""
     rows, matrix = features.rows[dataset], features.part(dataset, part)
     evaluated = dataset.removesuffix("_val")
     shape = (3, len(rows))
     arrays = {(target, name): np.full(shape, np.nan) for target in TARGETS for name in families}
-    splits = list(crossfit_splits(rows, settings.folds, settings.template_folds, seed))
     # Folds of one size are fitted together, in one batch.
-    spaces = [space_of(matrix[fit], matrix[test]) for fit, test in splits]
-    choices = [choice_of(rows.iloc[fit], seed) for fit, _ in splits]
+    spaces = [space_of(matrix[fit], matrix[test]) for fit, test in plan.splits]
     for target in TARGETS:
         names, groups = features.labels(dataset, target), rows[GROUPS[target]].to_numpy()
-        labels = [coded(names[fit], names[test], groups[fit], names) for fit, test in splits]
+        labels = [coded(names[fit], names[test], groups[fit], names) for fit, test in plan.splits]
         for name, family in families.items():
-            found = tell(family, spaces, labels, choices, settings.permutations, seed, target, evaluated)
-            for (_, test), told in zip(splits, found, strict=True):
+            found = tell(family, spaces, labels, plan.choices, settings.permutations, seed, target, evaluated)
+            for (_, test), told in zip(plan.splits, found, strict=True):
                 arrays[target, name][:, test] = _arrays(told)
     return {
         Key(part, target, name, "val_crossfit", evaluated): _metrics(*values)

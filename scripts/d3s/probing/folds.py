@@ -24,7 +24,7 @@ def assign_folds(groups: Sequence[str], labels: Sequence[str], folds: int, seed:
     Returns:
         N fold numbers; rows of one group have the same one.
     """
-    table = pd.DataFrame({"group": list(groups), "label": list(labels)})
+    table = pd.DataFrame({"group": list(groups), "label": list(labels)}, dtype=object)
     sizes = table.groupby("group").size()
     owner = table.groupby("group")["label"].first()
     number = min(folds, int(owner.value_counts().max()))

@@ -1,20 +1,25 @@
 """Small networks with one hidden layer, trained on all rows at once, many of them as one batch.
 
-How complex a probe is, is how long it is trained: one run gives the probes of all numbers of steps. Networks start from
-weights that are hashed from their tasks' seeds.
+The hidden layer is added to a linear probe that is already fitted, so that what a line tells is told from the start:
+networks from nothing told less than linear probes of features that training had rid of most of a label, where what is
+left lies in directions of little spread. How complex a probe is, is how long its hidden layer is trained: one run gives
+the probes of all numbers of steps, 0 among them. Hidden layers start from weights hashed from their tasks' seeds.
 """
 
 from collections.abc import Sequence
 
 import torch
 
+from d3s.probing.families import linear
 from d3s.probing.space import Space, label_weights
 
-HIDDEN = 64
-STEPS = (1, 3, 6, 10, 15, 22)
-"""From the simplest probe, one step from nothing, to one that knows its rows by heart."""
-DEFAULT = 3
-RATE = 0.01
+HIDDEN = 32
+BASE = 3
+"""Place among the penalties of linear probes: what is penalised more leaves too much to the hidden layer, and a weaker
+penalty too little."""
+STEPS = (0, 3, 8, 16)
+DEFAULT = 1
+RATE = 0.003
 _BETAS = (0.9, 0.99)
 _CELLS = 24_000_000
 
@@ -27,35 +32,42 @@ def log_probabilities(
     complexity: Sequence[torch.Tensor] | None = None,
 ) -> list[torch.Tensor]:
     """As ``d3s.probing.families.linear.log_probabilities``, with places in ``STEPS``."""
+    bases = [torch.full((len(own),), BASE) for own in labels]
+    linear_parts = linear.log_probabilities(spaces, labels, classes, seeds, bases)
     return [
-        _of_space(space, labels[place], classes, seeds[place], None if complexity is None else complexity[place])
-        for place, space in enumerate(spaces)
+        _in_parts(space, own, part, starts, None if complexity is None else complexity[place])
+        for place, (space, own, part, starts) in enumerate(zip(spaces, labels, linear_parts, seeds, strict=True))
     ]
 
 
-def _of_space(
-    space: Space, labels: torch.Tensor, classes: int, seeds: list[int], complexity: torch.Tensor | None
+def _in_parts(
+    space: Space,
+    labels: torch.Tensor,
+    linear_part: torch.Tensor,
+    seeds: list[int],
+    steps: torch.Tensor | None,
 ) -> torch.Tensor:
+    """As many tasks at once as there is room for."""
     most = max(1, _CELLS // max(1, HIDDEN * (len(space.rows) + 4 * space.rows.shape[1])))
-    parts = [
-        _train(
-            space,
-            labels[start : start + most],
-            classes,
-            seeds[start : start + most],
-            None if complexity is None else complexity[start : start + most],
-        )
-        for start in range(0, len(labels), most)
-    ]
-    return torch.cat(parts, dim=1 if complexity is None else 0)
+    parts = []
+    for start in range(0, len(labels), most):
+        own = slice(start, start + most)
+        chosen = None if steps is None else steps[own]
+        parts.append(_train(space, labels[own], linear_part[own], seeds[own], chosen))
+    return torch.cat(parts, dim=1 if steps is None else 0)
 
 
 def _train(
-    space: Space, labels: torch.Tensor, classes: int, seeds: list[int], complexity: torch.Tensor | None
+    space: Space,
+    labels: torch.Tensor,
+    linear_part: torch.Tensor,
+    seeds: list[int],
+    complexity: torch.Tensor | None,
 ) -> torch.Tensor:
-    tasks, axes = len(labels), space.rows.shape[1]
-    weights, present = label_weights(labels, classes)
-    absent = torch.where(present, 0.0, -1e30)[:, None]
+    """Of S numbers of steps (or of each task's own), T x (N + M) x K logarithms of probabilities."""
+    tasks, axes, classes = len(labels), space.rows.shape[1], linear_part.shape[2]
+    weights, _ = label_weights(labels, classes)
+    fitted_part = linear_part[:, : space.fitted]
     # Coordinates of about 1, so that one rate serves parts of any size.
     rows = space.rows / space.spread.sum().clamp(min=1e-12).sqrt() * axes**0.5
     inner = rows[: space.fitted]
@@ -66,10 +78,17 @@ def _train(
     shape = (tasks, len(rows), classes)
     found = torch.empty(*((len(STEPS), *shape) if complexity is None else shape))
     batch = inner.expand(tasks, -1, -1)
-    for step in range(1, last + 1):
+    for step in range(last + 1):
+        if step in STEPS:
+            place = STEPS.index(step)
+            if complexity is None:
+                found[place] = _told(rows, parameters, linear_part)
+            elif bool((complexity == place).any()):
+                own = torch.nonzero(complexity == place)[:, 0]
+                found[own] = _told(rows, [each[own] for each in parameters], linear_part[own])
         into, bias, out, out_bias = parameters
         hidden = torch.baddbmm(bias, batch, into).relu_()
-        chances = _softmax(torch.baddbmm(out_bias + absent, hidden, out))
+        chances = _softmax(torch.baddbmm(fitted_part, hidden, out).add_(out_bias))
         error = (chances - wanted).mul_(weights[:, :, None])
         back = torch.bmm(error, out.transpose(1, 2)).mul_(hidden > 0)
         slopes = (
@@ -78,14 +97,7 @@ def _train(
             torch.bmm(hidden.transpose(1, 2), error),
             error.sum(dim=1, keepdim=True),
         )
-        _adam(parameters, slopes, moments, step)
-        if step in STEPS:
-            place = STEPS.index(step)
-            if complexity is None:
-                found[place] = _told(rows, parameters, absent)
-            elif bool((complexity == place).any()):
-                own = torch.nonzero(complexity == place)[:, 0]
-                found[own] = _told(rows, [each[own] for each in parameters], absent[own])
+        _adam(parameters, slopes, moments, step + 1)
     return found
 
 
@@ -124,10 +136,10 @@ def _adam(
         parameter.addcdiv_(mean, size.expand_as(mean), value=-rate)
 
 
-def _told(rows: torch.Tensor, parameters: list[torch.Tensor], absent: torch.Tensor) -> torch.Tensor:
+def _told(rows: torch.Tensor, parameters: list[torch.Tensor], linear_part: torch.Tensor) -> torch.Tensor:
     into, bias, out, out_bias = parameters
     hidden = torch.baddbmm(bias, rows.expand(len(into), -1, -1), into).relu_()
-    logits = torch.baddbmm(out_bias, hidden, out) + absent
+    logits = torch.baddbmm(linear_part, hidden, out).add_(out_bias)
     return logits - logits.logsumexp(dim=2, keepdim=True)
 
 
