@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -31,18 +32,30 @@ from d3s.guides import Material, PromptSettings, ShardPlan, choose_by_index, pas
 from d3s.imageio import image_digest
 from d3s.masking import choose_masking
 from d3s.models import model_digest
-from d3s.planning import Job, find_guides, judge_samples, parse_dry_run, seconds_per_image, shard_grid
+from d3s.picture_digests import PictureDigests
+from d3s.planning import (
+    Job,
+    find_guides,
+    judge_samples,
+    parse_dry_run,
+    picture_reason,
+    seconds_per_image,
+    shard_grid,
+)
 from d3s.prompts import load_token_counter
 from d3s.shards import TarReader, write_shard, write_table
 from d3s.source import build_source
 from d3s.store import ImageStore
 from d3s.subject_names import CROSSED
+from d3s.tables import Row
 from d3s.template_source import TemplateSettings
 from d3s.templates import prepare_templates
 
 log = logging.getLogger(__name__)
 MOST_COMPOSED = 5000
 """Guides that a plan pastes to learn whether the store has their images: at 512 px, about a minute's work."""
+FROM_PICTURES = {"prepare_foregrounds": "foregrounds", "segment_foregrounds": "segmentation"}
+"""The rules that have the digest of their pictures as a parameter, and where their shards lie."""
 SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 
 
@@ -71,6 +84,13 @@ def ask_snakemake(config: dict) -> list[Job]:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
         raise D3SError(f"Snakemake can't plan this run:\n{last}", "mend what it names; nothing was changed")
     return parse_dry_run(done.stdout + done.stderr)
+
+
+def unfetched_pictures(config: dict, tables: Tables, classes: list[Row]) -> list[str]:
+    """The pictures of some classes that the source names one by one and the workflow does not fetch."""
+    fetched = {row["file"] for row in tables.assets}
+    source = build_source(config["foregrounds"]["source"], tables.exemplars)
+    return [path for path in source.pictures(classes) if path not in fetched]
 
 
 class Shards:
@@ -137,6 +157,19 @@ class Shards:
                 planned.at[position, "mask_digest"] = image_digest(mask) if mask else ""
         return planned
 
+    def name_pictures(self, jobs: list[Job], pictures: PictureDigests) -> list[Job]:
+        """The jobs, with the names of pictures in the reasons of those that are made again because of them."""
+        named = []
+        for job in jobs:
+            if job.rule in FROM_PICTURES:
+                chunk, folder = int(job.wildcards["chunk"]), FROM_PICTURES[job.rule]
+                made = self.results / folder / f"{chunk}.tar"
+                since = made.stat().st_mtime_ns if made.exists() else 0
+                changes = pictures.changes(unfetched_pictures(self.config, self.tables, self.chunks[chunk]), since)
+                job = replace(job, reason=picture_reason(job.reason, *changes))
+            named.append(job)
+        return named
+
     def _exemplars(self, chunk: int) -> Path:
         """The tar of a chunk's exemplars, its manifest beside it: the run's own, or one made aside."""
         if (str(chunk),) not in self.stale.get("prepare_foregrounds", set()):
@@ -176,6 +209,8 @@ def main(args: argparse.Namespace) -> None:
             "the images of this config are imported from a released data set: none is to be made",
             "snakemake --dry-run tells the jobs",
         )
+    tables, pictures = load_tables(config), PictureDigests()
+    pictures.look(unfetched_pictures(config, tables, tables.classes))  # here, since nobody sees Snakemake's progress
     jobs = ask_snakemake(config)
     if any(job.rule.startswith("fetch_demo_assets") for job in jobs):
         raise D3SError(
@@ -193,7 +228,8 @@ def main(args: argparse.Namespace) -> None:
             "run the first stages: snakemake --cores 2 foregrounds",
         )
     with tempfile.TemporaryDirectory() as aside:
-        _tell(args, config, jobs, Shards(config, load_tables(config), args.results, Path(aside), jobs))
+        shards = Shards(config, tables, args.results, Path(aside), jobs)
+        _tell(args, config, shards.name_pictures(jobs, pictures) if args.why else jobs, shards)
 
 
 def _tell(args: argparse.Namespace, config: dict, jobs: list[Job], shards: Shards) -> None:

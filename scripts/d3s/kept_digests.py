@@ -1,17 +1,12 @@
 """Digests of large files, kept until a file changes: a model's weights are gigabytes, and every job checks them."""
 
-import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from d3s.identity import digest, file_sha256
-from d3s.shards import write_json
-
-SETTLED = 2_000_000_000
-"""Nanoseconds after its last change before a file's digest is kept; within a clock's tick it could change unseen."""
+from d3s.known_files import is_settled, read_known, state_of, write_known
 
 
 @contextmanager
@@ -25,29 +20,19 @@ def kept_digests(folder: Path | None, about: str | Path) -> Iterator[Callable[[P
     if folder is None:
         yield file_sha256
         return
-    kept = folder / "digests" / f"{digest(str(Path(about).resolve()))}.json"
-    known = _read(kept)
+    kept = folder / "digests" / f"{digest(str(Path(about).resolve()))}.txt"
+    known = read_known(kept)
     seen: dict[str, list] = {}
 
     def sha256(path: Path) -> str:
         name, stat = str(path.resolve()), os.stat(path)
-        state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        state = state_of(stat)
         before = known.get(name)
         found = before[1] if before and before[0] == state else file_sha256(path)
-        if time.time_ns() - stat.st_mtime_ns > SETTLED:
+        if is_settled(stat):
             seen[name] = [state, found]
         return found
 
     yield sha256
     if seen != known:
-        write_json(kept, {"files": seen, "check": digest(seen)})
-
-
-def _read(kept: Path) -> dict[str, list]:
-    """What is known of files, by path: size, time and inode, and their digest; nothing from a damaged file."""
-    try:
-        content = json.loads(kept.read_text(encoding="utf-8"))
-        files: dict[str, list] = content["files"]
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
-    return files if content.get("check") == digest(files) else {}
+        write_known(kept, seen)

@@ -5,7 +5,7 @@ without making any guide: a guide of the same exemplar, template, placement and 
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,34 @@ def parse_dry_run(text: str) -> list[Job]:
         if name:
             jobs.append(Job(name[1], {key: value for key, _, value in pairs}, fields.get("reason", "").strip()))
     return jobs
+
+
+def picture_reason(reason: str, changed: Sequence[str], gone: Sequence[str]) -> str:
+    """Snakemake's reason for a job, with pictures by their names in place of the parameter that has their digest.
+
+    Args:
+        reason: of Snakemake.
+        changed, gone: what ``picture_digests`` noticed of the job's pictures since it last ran.
+
+    Returns:
+        The reason as it was if no pictures are among its parameters.
+    """
+    if not re.search(_PICTURES, reason):
+        return reason
+    told = [f"{how}: {_some(names)}" for how, names in (("changed or new", changed), ("gone", gone)) if names]
+    others = re.sub(
+        rf"Params have changed since last execution: [^;]*before: {_PICTURES} now: {_PICTURES} *", "", reason
+    )
+    return "; ".join(filter(None, [f"pictures {', '.join(told) or 'changed'}", others.strip("; ")]))
+
+
+_PICTURES = r"'\d+ pictures \w{32}'"
+"""The parameter that has the digest of pictures."""
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def find_guides(planned: pd.DataFrame, known: pd.DataFrame, masks: bool = False) -> pd.DataFrame:

@@ -105,6 +105,10 @@ class Source(ABC):
     def watched(self, classes: Sequence[Row]) -> list[str]:
         """The files and folders whose times tell that the candidates of some classes changed; some may be missing."""
 
+    def pictures(self, classes: Sequence[Row]) -> list[str]:
+        """The files whose contents tell it too, where they are known one by one; some may be missing."""
+        return []
+
     @abstractmethod
     def candidates(self, row: Row) -> list[Candidate]:
         """The candidates of a class, from its row of the class table, in any order.

@@ -76,6 +76,18 @@ def test_an_unnamed_split_is_hashed_from_the_group() -> None:
     assert split_of(other, 0.25, 1) == splits[7]
 
 
+def test_the_pictures_of_a_table_are_known_one_by_one() -> None:
+    rows = [
+        row(Path("a.png"), "train"),
+        row(Path("b.png"), "val") | {"mask": "m.png"},
+        row(Path("c.png"), "val", "", 7),
+    ]
+    source = TableSource({}, rows)
+    assert source.pictures(CLASSES[:1]) == ["a.png", "b.png", "m.png"]
+    assert source.watched(CLASSES[:1]) == []
+    assert Drawn(3).pictures(CLASSES[:1]) == []
+
+
 class Drawn(Source):
     """Candidates that are drawn when they are opened, each unlike the others; it counts how often that is."""
 

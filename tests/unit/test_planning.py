@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from d3s.generation import plan_recipes
-from d3s.planning import find_guides, judge_samples, parse_dry_run, seconds_per_image
+from d3s.planning import find_guides, judge_samples, parse_dry_run, picture_reason, seconds_per_image
 
 SETTINGS: dict[str, str | int | float] = {
     "scheduler": "DDIMScheduler",
@@ -162,3 +162,33 @@ def test_time_is_told_from_jobs_that_made_images(tmp_path: Path) -> None:
         (benchmarks / "val" / f"{name}.tsv").write_text(f"s\tmax_rss\n{seconds}\t1\n")
     assert seconds_per_image(logs, benchmarks) == pytest.approx(60 / 40)
     assert seconds_per_image(tmp_path / "none", benchmarks) is None
+
+
+PARAMS = "Params have changed since last execution: Union of exclusive params before and now across all output: "
+BEFORE, NOW = (f"'{count} pictures {digit * 32}'" for count, digit in ((8, "a"), (9, "b")))
+
+
+@pytest.mark.parametrize(
+    ("reason", "changed", "gone", "told"),
+    [
+        (f"{PARAMS}before: {BEFORE} now: {NOW}", ["a.png"], [], "pictures changed or new: a.png"),
+        (f"{PARAMS}before: {BEFORE} now: {NOW}", [], ["b.png"], "pictures gone: b.png"),
+        (f"{PARAMS}before: {BEFORE} now: {NOW}", [], [], "pictures changed"),
+        (
+            f"{PARAMS}before: {BEFORE} now: {NOW} ; Code has changed since last execution",
+            list("abcde"),
+            ["f"],
+            "pictures changed or new: a, b, c and 2 more, gone: f; Code has changed since last execution",
+        ),
+        (
+            f"{PARAMS}before: '4',{BEFORE} now: {NOW},'5'",
+            ["a.png"],
+            [],
+            f"pictures changed or new: a.png; {PARAMS}before: '4',{BEFORE} now: {NOW},'5'",
+        ),
+        (f"{PARAMS}before: '4' now: '5'", ["a.png"], [], f"{PARAMS}before: '4' now: '5'"),
+        ("Missing output files: x", ["a.png"], [], "Missing output files: x"),
+    ],
+)
+def test_pictures_are_named_in_the_reason_of_a_job(reason: str, changed: list[str], gone: list[str], told: str) -> None:
+    assert picture_reason(reason, changed, gone) == told

@@ -74,7 +74,8 @@ def test_a_setting_of_another_kind_reruns_nothing() -> None:
 def test_the_snakefile_pays_for_nothing_heavy() -> None:
     program = (
         "import sys; import d3s.source, d3s.sources.coco, d3s.sources.folder, d3s.sources.imagenet, d3s.sources.table;"
-        "print({'numpy', 'PIL', 'pandas', 'pycocotools', 'rembg'} & set(sys.modules))"
+        "import d3s.picture_digests;"
+        "print({'numpy', 'PIL', 'pandas', 'pycocotools', 'rembg', 'tqdm'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=True

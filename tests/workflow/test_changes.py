@@ -352,6 +352,17 @@ def test_a_change_makes_what_it_touches_and_nothing_else(
         assert len(must) == change.made
 
 
+def test_a_plan_names_the_pictures_that_changed(run: Path, tmp_path: Path) -> None:
+    folder = copy_of(run, tmp_path / "run")
+    touch_files(folder)
+    replace_exemplar(folder)
+    edit_mask(folder)
+    told = script(folder, "plan", "--configfile", "project/config.yaml", "--why").stdout
+    pictures = "project/assets/ball3-mask.png, project/assets/box0.png"
+    assert f"prepare_foregrounds: 1 job: pictures changed or new: {pictures}\n" in told
+    assert re.search(r"to make because of the picture of the exemplar (ball3|box0): ", told), told
+
+
 def test_votes_decide_until_they_are_withdrawn(run: Path, tmp_path: Path) -> None:
     folder = copy_of(run, tmp_path / "run")
     add_annotations(folder)

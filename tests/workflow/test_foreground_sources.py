@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,79 @@ def test_a_folder_that_is_missing_is_a_row_until_it_comes(imagenet: Path, tmp_pa
     (tmp_path / COCK).rename(tmp_path / "train" / COCK)
     assert jobs(tmp_path, imagenet) == {("prepare_foregrounds", "chunk=0"): 1}
     assert set(pd.read_csv(tmp_path / "results/foregrounds/0.csv")["status"]) == {"ok"}
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A project whose exemplars are the rows of a table: three cut-outs of each class, made a minute ago."""
+    config = make_project(tmp_path, min_side=20)
+    rows = []
+    for class_id in (0, 1):
+        for number in range(3):
+            path = tmp_path / f"{class_id}{number}.png"
+            draw_cutout(10 * class_id + number).save(path)
+            age(path)
+            row = {"exemplar": path.stem, "class_id": class_id, "split_group": path.stem, "image": path.name}
+            rows.append(row | {"split": "train" if number else "val", "mask": ""})
+    pd.DataFrame(rows).to_csv(tmp_path / "exemplars.csv", index=False)
+    settings = yaml.safe_load(config.read_text())
+    settings["tables"]["exemplars"] = "exemplars.csv"
+    config.write_text(yaml.safe_dump(settings))
+    return config
+
+
+def draw_cutout(number: int) -> Image.Image:
+    picture = draw_photo(number, (40, 40)).convert("RGBA")
+    picture.putalpha(255)
+    return picture
+
+
+def age(path: Path, seconds: int = 60) -> None:
+    os.utime(path, ns=(0, time.time_ns() - seconds * 10**9))
+
+
+def test_a_picture_of_a_table_is_noticed_by_its_contents_and_by_nothing_else(listed: Path, tmp_path: Path) -> None:
+    first, second = {("prepare_foregrounds", "chunk=0"): 1}, {("prepare_foregrounds", "chunk=1"): 1}
+    assert jobs(tmp_path, listed) == first | second
+    metadata = "".join(path.read_text() for path in (tmp_path / ".snakemake/metadata").iterdir())
+    assert "00.png" not in metadata, "pictures are no inputs"
+
+    for path in tmp_path.glob("*.png"):
+        path.touch()
+    assert jobs(tmp_path, listed) == {}
+    picture = tmp_path / "01.png"
+    before = picture.stat()
+    draw_cutout(77).save(picture)
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))  # as what copies files sets it
+    assert jobs(tmp_path, listed) == first
+
+    (tmp_path / "12.png").rename(tmp_path / "kept.png")
+    assert jobs(tmp_path, listed) == second
+    manifest = pd.read_parquet(tmp_path / "results/foregrounds/1.parquet").set_index("exemplar")
+    assert manifest.loc["12", "status"] == "missing"
+    assert jobs(tmp_path, listed) == {}
+    (tmp_path / "kept.png").rename(tmp_path / "12.png")
+    assert jobs(tmp_path, listed) == second
+    (tmp_path / ".snakemake/d3s_pictures.txt").write_text("damaged")
+    assert jobs(tmp_path, listed) == {}
+
+
+def test_pictures_that_the_workflow_fetches_stay_inputs(listed: Path, tmp_path: Path) -> None:
+    assert jobs(tmp_path, listed).total() == 2
+    source = {"source": "theirs", "kind": "npm", "package": "theirs", "version": "1"}
+    source |= {"licence": "CC0-1.0", "attribution": "them"}
+    pd.DataFrame([source]).to_csv(tmp_path / "fetched_from.csv", index=False)
+    asset = {"source": "theirs", "member": "01.png", "sha256": "0" * 64, "file": "01.png"}
+    pd.DataFrame([asset]).to_csv(tmp_path / "assets.csv", index=False)
+    settings = yaml.safe_load(listed.read_text())
+    settings["tables"] |= {"sources": "fetched_from.csv", "assets": "assets.csv"}
+    listed.write_text(yaml.safe_dump(settings))
+    (tmp_path / "01.png").unlink()
+    planned = snakemake(tmp_path, listed, "foregrounds", "--dry-run")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    said = planned.stdout + planned.stderr
+    assert "rule fetch_demo_assets_theirs:" in said
+    assert re.search(r"rule prepare_foregrounds:\n    input: 01\.png", said), said
 
 
 def test_mistakes_stop_before_any_job(imagenet: Path, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ class TableSource(Source):
         pass  # the tables are checked against each other
 
     def watched(self, classes: Sequence[Row]) -> list[str]:
+        return []
+
+    def pictures(self, classes: Sequence[Row]) -> list[str]:
         return [path for row in self._rows(classes) for path in (row["image"], row["mask"]) if path]
 
     def candidates(self, row: Row) -> list[Candidate]:
