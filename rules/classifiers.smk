@@ -2,6 +2,36 @@
 # Needs val images and guides, weights and the manifest; yields predictions per data set and network, and long tables.
 
 
+localrules:
+    list_shards,
+
+
+# With the shards as its inputs, each of dozens of networks would add hundreds of files to a plan.
+rule list_shards:
+    input:
+        unpack(listed_inputs),
+    output:
+        "results/subjects/{dataset}.json",
+    log:
+        "logs/list_shards/{dataset}.log",
+    benchmark:
+        "benchmarks/list_shards/{dataset}.tsv"
+    wildcard_constraints:
+        dataset="|".join(own_datasets()),
+    conda:
+        "../envs/data.yaml"
+    container:
+        CONTAINERS["cpu"]
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        code=code("list_shards"),
+    shell:
+        'python "$SCRIPTS"/list_shards.py --shards {input.shards_tars} --output {output} --log {log}'
+
+
 rule predict_classifier:
     input:
         unpack(dataset_inputs),

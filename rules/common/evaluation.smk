@@ -3,15 +3,20 @@
 from d3s.subject_names import CROSSED, CROSSED_GUIDES, OWN_DATASETS
 
 
-def evaluation_datasets():
-    """The data sets that classifiers look at, by name: what the config makes, and the benchmarks that it names."""
+def own_datasets():
+    """The data sets of the config's own that classifiers look at, by name."""
     left_out = {"cutouts", "templates"} if RELEASED else set()
     left_out |= set() if CROSSED_SPLITS else {CROSSED, CROSSED_GUIDES}
-    return [name for name in OWN_DATASETS if name not in left_out] + list(BENCHMARKS)
+    return [name for name in OWN_DATASETS if name not in left_out]
+
+
+def evaluation_datasets():
+    """All data sets that classifiers look at, by name: what the config makes, and the benchmarks that it names."""
+    return own_datasets() + list(BENCHMARKS)
 
 
 def evaluation_inputs(dataset):
-    """What a job needs that looks at a data set: a benchmark's index, or digests of shards and the tars themselves."""
+    """What a data set consists of: a benchmark's index, or digests of shards and the tars themselves."""
     if dataset in BENCHMARKS:
         return {"index": [f"results/benchmarks/{dataset}.parquet"]}
     if dataset == "templates":
@@ -28,9 +33,16 @@ def evaluation_inputs(dataset):
     }
 
 
-def dataset_inputs(wildcards):
+def listed_inputs(wildcards):
     """The same, of the wildcard's data set."""
     return evaluation_inputs(wildcards.dataset)
+
+
+def dataset_inputs(wildcards):
+    """What a job needs that looks at it: one file, since there are as many such jobs as networks for each data set."""
+    if wildcards.dataset in BENCHMARKS:
+        return evaluation_inputs(wildcards.dataset)
+    return {"listed": f"results/subjects/{wildcards.dataset}.json"}
 
 
 def evaluation_paths():
@@ -38,9 +50,10 @@ def evaluation_paths():
     return [path for name in evaluation_datasets() for paths in evaluation_inputs(name).values() for path in paths]
 
 
-def dataset_arguments(wildcards, input):
-    """The arguments that name them."""
-    return f"--index {input.index}" if wildcards.dataset in BENCHMARKS else f"--shards {input.shards_tars}"
+def dataset_arguments(wildcards):
+    """The arguments that name its pictures; the tars are there when their list is."""
+    inputs = evaluation_inputs(wildcards.dataset)
+    return f"--index {inputs['index'][0]}" if "index" in inputs else f"--shards {' '.join(inputs['shards_tars'])}"
 
 
 def scored_inputs(wildcards):

@@ -20,6 +20,7 @@ STAGES = (
     "aggregate_annotations",
     "build_manifest",
     "index_benchmark",
+    "list_shards",
     "predict_classifier",
     "score_classifiers",
     "measure_diversity",

@@ -49,13 +49,13 @@ AFTER_MANIFEST = {
     "build_report": 1,
 }
 """What depends on the manifest, as all but the prediction of single networks does."""
-AFTER_VAL = AFTER_MANIFEST | {"predict_classifier": 6}
+AFTER_VAL = AFTER_MANIFEST | {"list_shards": 2, "predict_classifier": 6}
 """What depends on the guides and the images of val: three networks look at each."""
-TEMPLATES_TOO = AFTER_VAL | {"predict_classifier": 9}
+TEMPLATES_TOO = AFTER_VAL | {"list_shards": 3, "predict_classifier": 9}
 """The same where templates changed, which networks look at alone too."""
-CUTOUTS_TOO = AFTER_VAL | {"compose_cutouts": 1, "predict_classifier": 9}
+CUTOUTS_TOO = AFTER_VAL | {"compose_cutouts": 1, "list_shards": 3, "predict_classifier": 9}
 """The same where what is pasted or its place changed, which networks look at on grey too."""
-AFTER_IMAGES = AFTER_MANIFEST | {"predict_classifier": 3}
+AFTER_IMAGES = AFTER_MANIFEST | {"list_shards": 1, "predict_classifier": 3}
 """The same where the guides stay as they are: so do the predictions on them."""
 
 
