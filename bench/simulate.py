@@ -19,7 +19,14 @@ MOST_PER_SHARD = 3_400  # images
 
 
 def lay_out(
-    folder: Path, classes: int, backgrounds: int, train: int, val: int, exemplars: int = 20, templates: int = 60
+    folder: Path,
+    classes: int,
+    backgrounds: int,
+    train: int,
+    val: int,
+    classifiers: Path = ROOT / "config/classifiers.yaml",
+    exemplars: int = 20,
+    templates: int = 60,
 ) -> Path:
     """Write the project.
 
@@ -27,6 +34,7 @@ def lay_out(
         folder: made.
         classes, backgrounds: how many.
         train, val: images per class and background.
+        classifiers: the list of networks.
         exemplars: cut-outs per class.
         templates: photographs per background.
 
@@ -61,7 +69,7 @@ def lay_out(
         "seed": 1,
         "classes_per_chunk": max(1, MOST_PER_SHARD // max(train, val)),
         "tables": {name: str(folder / f"{name}.csv") for name in ("classes", "exemplars", "backgrounds", "templates")}
-        | {"classifiers": str(ROOT / "config" / "classifiers.yaml")},
+        | {"classifiers": str(classifiers)},
         "images_per_cell": {"train": train, "val": val},
         "backgrounds": {"size": 512},
         "guides": {"size": 512},
