@@ -155,7 +155,7 @@ def test_a_picture_of_a_table_is_noticed_by_its_contents_and_by_nothing_else(lis
 
 def test_pictures_that_the_workflow_fetches_stay_inputs(listed: Path, tmp_path: Path) -> None:
     assert jobs(tmp_path, listed).total() == 2
-    source = {"source": "theirs", "kind": "pypi", "package": "theirs", "version": "1"}
+    source = {"source": "theirs", "kind": "npm", "package": "theirs", "version": "1"}
     source |= {"licence": "CC0-1.0", "attribution": "them"}
     pd.DataFrame([source]).to_csv(tmp_path / "fetched_from.csv", index=False)
     asset = {"source": "theirs", "member": "01.png", "sha256": "0" * 64, "file": "01.png"}
@@ -165,7 +165,7 @@ def test_pictures_that_the_workflow_fetches_stay_inputs(listed: Path, tmp_path: 
     listed.write_text(yaml.safe_dump(settings))
     (tmp_path / "01.png").unlink()
     planned = snakemake(tmp_path, listed, "foregrounds", "--dry-run")
-    assert planned.returncode == 0, planned.stderr
+    assert planned.returncode == 0, planned.stdout + planned.stderr
     said = planned.stdout + planned.stderr
     assert "rule fetch_demo_assets_theirs:" in said
     assert re.search(r"rule prepare_foregrounds:\n    input: 01\.png", said), said
