@@ -34,8 +34,8 @@ def test_linear_probes_are_those_of_scikit_learn(rows: int, columns: int, place:
     plain = LogisticRegression(
         C=1 / (linear.PENALTIES[place] * rows), class_weight="balanced", tol=1e-8, max_iter=5000
     ).fit((x - x.mean(axis=0)) / scale, labels)
-    # A fit ends where a step takes off less than 0.1 % of the loss, so probabilities agree to about a hundredth; to 0.04
-    # with the weakest penalty and fewer rows than columns, where hardly any loss is left.
+    # A fit ends where a step takes off less than 0.1 % of the loss, so probabilities agree to about a hundredth; to
+    # 0.04 with the weakest penalty and fewer rows than columns, where hardly any loss is left.
     found = plain.predict_proba((held - x.mean(axis=0)) / scale)
     assert np.abs(told.exp().numpy() - found).max() < 0.05
 
