@@ -17,9 +17,21 @@ from generation import generation
 from measuring import ROOT, Figure, processor
 from plans import dry_runs, no_op
 from prediction import prediction
+from probing import probing
 from shards import composition, exporting, packing
 
-BENCHMARKS = (dry_runs, no_op, composition, packing, generation, prediction, exporting, aggregation, annotation_page)
+BENCHMARKS = (
+    dry_runs,
+    no_op,
+    composition,
+    packing,
+    generation,
+    prediction,
+    probing,
+    exporting,
+    aggregation,
+    annotation_page,
+)
 
 
 def main() -> None:
