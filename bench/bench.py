@@ -17,12 +17,13 @@ from generation import generation
 from measuring import ROOT, Figure, processor
 from plans import dry_runs, no_op
 from prediction import prediction
+from probing import probing
 from shards import composition, exporting, packing
 from training import training
 
 BENCHMARKS = (
     *(dry_runs, no_op, composition, packing, generation, prediction),
-    *(exporting, aggregation, annotation_page, training),
+    *(exporting, aggregation, annotation_page, training, probing),
 )
 
 

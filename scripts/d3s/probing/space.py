@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+_BLOCK = 8192
+
 
 @contextmanager
 def one_thread() -> Iterator[None]:
@@ -46,28 +48,40 @@ def space_of(features: np.ndarray, others: np.ndarray) -> Space:
         features: N x P rows to fit on.
         others: M x P rows to tell the labels of.
     """
-    fit, new = (torch.from_numpy(np.array(rows, dtype=np.float64)) for rows in (features, others))
-    mean = fit.mean(dim=0)
-    spread = fit.std(dim=0, correction=0)
+    number, width = features.shape
+    mean = sum((block.sum(dim=0) for block in _blocks(features)), torch.zeros(width).double()) / number
+    squares = sum(((block - mean).square().sum(dim=0) for block in _blocks(features)), torch.zeros(width).double())
+    spread = (squares / number).sqrt()
     flat = spread <= 1e-8 * max(1.0, float(mean.abs().max()))
     # A constant feature is left out; a new row in which it differs must not be thrown far away by that.
     scale = torch.where(flat, torch.inf, spread) * max(1, int((~flat).sum())) ** 0.5
     # New rows are held within the range that was met: a feature that hardly ever fires would throw them far out.
-    new = new.clamp(fit.amin(dim=0), fit.amax(dim=0))
-    fit, new = (fit - mean) / scale, (new - mean) / scale
-    if fit.shape[0] < fit.shape[1]:
+    held = np.clip(others, features.min(axis=0), features.max(axis=0))
+    if number < width:
+        fit, new = (torch.cat([(block - mean) / scale for block in _blocks(each)]) for each in (features, held))
         values, vectors = torch.linalg.eigh(fit @ fit.T)
         keep = values > 1e-10 * max(float(values[-1]), 1e-300)
         lengths = values[keep].clamp(min=1e-300).sqrt()
-        turned, others_turned = vectors[:, keep] * lengths, (new @ fit.T) @ (vectors[:, keep] / lengths)
+        parts = [vectors[:, keep] * lengths, (new @ fit.T) @ (vectors[:, keep] / lengths)]
     else:
-        values, vectors = torch.linalg.eigh(fit.T @ fit)
-        keep = values > 1e-10 * max(float(values[-1]), 1e-300)
-        turned, others_turned = fit @ vectors[:, keep], new @ vectors[:, keep]
-    if turned.shape[1] == 0:  # nothing varies: one axis in which all rows are the same
-        turned, others_turned = torch.zeros(len(fit), 1), torch.zeros(len(new), 1)
-    rows = torch.cat([turned, others_turned]).float().contiguous()
-    return Space(rows, len(fit), rows[: len(fit)].square().mean(dim=0))
+        products = torch.zeros(width, width).double()
+        for block in _blocks(features):
+            standard = (block - mean) / scale
+            products += standard.T @ standard
+        values, vectors = torch.linalg.eigh(products)
+        kept = vectors[:, values > 1e-10 * max(float(values[-1]), 1e-300)]
+        parts = [((block - mean) / scale @ kept).float() for each in (features, held) for block in _blocks(each)]
+    rows = torch.cat([part.float() for part in parts])
+    if rows.shape[1] == 0:  # nothing varies: one axis in which all rows are the same
+        rows = torch.zeros(len(rows), 1)
+    rows = rows.contiguous()
+    return Space(rows, number, rows[:number].square().mean(dim=0))
+
+
+def _blocks(rows: np.ndarray) -> Iterator[torch.Tensor]:
+    """Some rows at a time, in float64, so that large features are never held so as a whole; at least one block."""
+    for start in range(0, max(1, len(rows)), _BLOCK):
+        yield torch.from_numpy(rows[start : start + _BLOCK].astype(np.float64))
 
 
 def label_weights(labels: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:

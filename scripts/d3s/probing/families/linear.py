@@ -14,9 +14,9 @@ import torch
 
 from d3s.probing.space import Space, label_weights
 
-PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
+PENALTIES = (1.0, 1e-2, 1e-3, 1e-4, 1e-5)
 """From the simplest probe, which tells hardly more than nothing, to one that fits what can be fitted."""
-DEFAULT = 3
+DEFAULT = 2
 TOLERANCE = 1e-3
 """A fit ends where the last step took off less than this share of the loss, and the next is expected to do so too."""
 MOST_STEPS = 300

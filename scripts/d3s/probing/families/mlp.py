@@ -14,8 +14,8 @@ from d3s.probing.families import linear
 from d3s.probing.space import Space, label_weights
 
 HIDDEN = 32
-BASE = 3
-"""Place among the penalties of linear probes: what is penalised more leaves too much to the hidden layer, and a weaker
+BASE = linear.PENALTIES.index(1e-3)
+"""Among the penalties of linear probes: what is penalised more leaves too much to the hidden layer, and a weaker
 penalty too little."""
 STEPS = (0, 3, 8, 16)
 DEFAULT = 1
