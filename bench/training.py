@@ -55,11 +55,9 @@ def _bare(trainer: Any) -> Callable[[], None]:
     """One step of the same model, objective and optimiser, on a batch that is there."""
     import torch
 
-    from d3s.objective import Labels
-
     drawn = trainer._draw((0, -1))
     stream, inputs = drawn.inputs[0]
-    labels, draws = Labels(drawn.classes, drawn.backgrounds), torch.Generator().manual_seed(0)
+    labels, draws = drawn.labels, torch.Generator().manual_seed(0)
     optimiser = trainer.optimisers["main"]
 
     def step() -> None:

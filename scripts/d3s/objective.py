@@ -3,10 +3,11 @@
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -32,13 +33,32 @@ class Shape:
 
 @dataclass(frozen=True)
 class Labels:
-    """Of N pictures: N class numbers and N background numbers (positions in the encoder's lists); -1 is unknown.
+    """What N pictures show, as N numbers each; -1 is unknown, and counts in no term that needs that label.
 
-    A picture of unknown label counts in no term that needs that label.
+    Attributes:
+        klass, background: positions in the encoder's lists.
+        exemplar, template: any numbers that tell them apart.
     """
 
     klass: torch.Tensor
     background: torch.Tensor
+    exemplar: torch.Tensor
+    template: torch.Tensor
+
+    def __getitem__(self, rows: torch.Tensor | np.ndarray) -> "Labels":
+        return Labels(*(each[rows] for each in self._all()))
+
+    def to(self, device: torch.device) -> "Labels":
+        """The same on a device."""
+        return Labels(*(each.to(device) for each in self._all()))
+
+    @staticmethod
+    def joined(parts: "Sequence[Labels]") -> "Labels":
+        """Those of several lots of pictures, one after the other."""
+        return Labels(*(torch.cat(each) for each in zip(*(part._all() for part in parts), strict=True)))
+
+    def _all(self) -> tuple[torch.Tensor, ...]:
+        return self.klass, self.background, self.exemplar, self.template
 
 
 @dataclass(frozen=True)
@@ -138,11 +158,13 @@ class Objective(nn.Module, ABC):
         Settings: a frozen dataclass of plain numbers and words, all with defaults.
         inner_steps: steps of the objective's own networks before each encoder step, after the warm-up.
         inner_rate: their learning rate.
+        together: pictures of one exemplar that batches should take together; 1 draws every picture by itself.
     """
 
     Settings: ClassVar[type] = NoSettings
     inner_steps: int = 0
     inner_rate: float = 0.0
+    together: int = 1
 
     def __init__(self, shape: Shape, settings: Any, seed: int) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import accelerate
 import numpy as np
@@ -29,6 +29,7 @@ from d3s.identity import seed as hashed_seed
 from d3s.objective import Labels, Objective, Shape, Terms, known_cross_entropy
 from d3s.processes import gather, slice_of
 from d3s.schedules import SCHEDULES, rate_at
+from d3s.streams import BadSample, Source, Stream, as_stream
 
 log = logging.getLogger(__name__)
 PRECISIONS = ("no", "bf16", "fp16")
@@ -97,52 +98,26 @@ class TrainingSettings:
                 raise D3SError(f"{name} is {getattr(self, name)}", "give a number from 0 to below 1")
 
 
-class Source(Protocol):
-    """Gives pictures, or activations of the encoder's frozen layers, for samples."""
-
-    pictures: bool
-
-    def batch(self, samples: Sequence[str]) -> torch.Tensor:
-        """N inputs, in a tensor of its own: they are mirrored in place."""
-        ...
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Samples of one source with their labels, -1 where one is unknown."""
-
-    source: Source
-    samples: list[str]
-    classes: torch.Tensor
-    backgrounds: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-
 @dataclass(frozen=True)
 class Drawn:
     """One batch on the processor: this process's inputs by stream, and the labels of the whole of it.
 
     Attributes:
         inputs: of each stream that has rows in the process's slice.
-        classes, backgrounds: of the whole batch.
+        labels: of the whole batch.
         root: seed of whatever else is random in the step.
     """
 
     inputs: list[tuple[Stream, torch.Tensor]]
-    classes: torch.Tensor
-    backgrounds: torch.Tensor
+    labels: Labels
     root: int
-
-
-class BadSample(Exception):
-    """The input of a sample holds something that is not a number."""
 
 
 Request = tuple[int, int]
 """A step, and its turn: of the objective's own networks from 0, or ``ENCODER``."""
 ENCODER = -1
+IDENTIFYING = ("sample", "image_digest", "split_group", "class_id", "background", "exemplar", "template")
+"""Columns of training rows that determine a run."""
 
 
 def training_rows(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -161,31 +136,6 @@ def training_rows(manifest: pd.DataFrame) -> pd.DataFrame:
                 "take it out of its table",
             )
     return rows
-
-
-def as_stream(rows: pd.DataFrame, source: Source, encoder: Encoder) -> Stream:
-    """Rows with their labels as the encoder's heads number them.
-
-    Args:
-        rows: with sample and class_id; without a column background, backgrounds are unknown.
-        source: of their inputs.
-        encoder: whose labels count.
-
-    Raises:
-        D3SError: the encoder does not know a label.
-    """
-    numbers = {}
-    for column, known in (("class_id", encoder.settings.classes), ("background", encoder.settings.backgrounds)):
-        places = {label: number for number, label in enumerate(known)}
-        labels = rows[column].tolist() if column in rows else []
-        unknown = [label for label in labels if label not in places]
-        if unknown:
-            raise D3SError(
-                f"the training rows have {column} {unknown[0]!r}, and the encoder tells apart {list(known)}",
-                "make the encoder for all labels of its training rows",
-            )
-        numbers[column] = torch.tensor([places[label] for label in labels] or [-1] * len(rows), dtype=torch.long)
-    return Stream(source, rows["sample"].tolist(), numbers["class_id"], numbers["background"])
 
 
 class Trainer:
@@ -276,7 +226,7 @@ class Trainer:
             start,
             type(objective).__name__,
             asdict(objective.settings),
-            rows[["sample", "image_digest", "split_group", "class_id", "background"]].values.tolist(),
+            rows[[name for name in IDENTIFYING if name in rows]].values.tolist(),
             second[1][["sample", "image_digest", "class_id"]].values.tolist() if second else [],
         )
         if state is not None and state.exists():
@@ -363,37 +313,34 @@ class Trainer:
         root = hashed_seed(self.settings.seed, purpose, step, max(turn, 0))
         own = slice_of(sum(self.sizes), self.accelerator.process_index, self.accelerator.num_processes)
         inputs: list[tuple[Stream, torch.Tensor]] = []
-        labels: list[tuple[torch.Tensor, torch.Tensor]] = []
+        labels: list[Labels] = []
         begin = 0
         for number, (stream, size) in enumerate(zip(self.streams, self.sizes, strict=True)):
             rng = np.random.default_rng(root if number == 0 else hashed_seed(root, "second"))
-            picked = rng.choice(len(stream), size=size, replace=False)
+            picked = stream.pick(size, self.objective.together, rng)
             mirrored = rng.random(size) < 0.5
-            labels.append((stream.classes[picked], stream.backgrounds[picked]))
+            labels.append(stream.labels[picked])
             here = slice(max(own.start - begin, 0), max(own.stop - begin, 0))
             begin += size
-            names = [stream.samples[place] for place in picked[here]]
-            if not names:
+            if not len(picked[here]):
                 continue
-            made = stream.source.batch(names)
-            if not bool(torch.isfinite(made.sum())):  # one pass over the numbers; which row it is matters only then
-                for name, row in zip(names, made, strict=True):
-                    if not bool(torch.isfinite(row).all()):
-                        raise BadSample(name)
+            made = stream.inputs(picked[here])
             if self.settings.flip:
                 turned = torch.from_numpy(np.flatnonzero(mirrored[here]))
                 made[turned] = made[turned].flip(-1)
             inputs.append((stream, made))
-        classes, backgrounds = (torch.cat(each) for each in zip(*labels, strict=True))
-        return Drawn(inputs, classes, backgrounds, root)
+        return Drawn(inputs, Labels.joined(labels), root)
 
     def _encode(self, drawn: Drawn) -> tuple[Encoded, Labels, torch.Generator]:
         """What the encoder makes of the whole batch, of which this process encodes its slice."""
         device = self.accelerator.device
         trunks = [self._trunk(stream.source, made.to(device)) for stream, made in drawn.inputs]
         encoded = self.encoder(torch.cat(trunks) if len(trunks) > 1 else trunks[0])
-        labels = Labels(drawn.classes.to(device), drawn.backgrounds.to(device))
-        return Encoded(*(gather(each) for each in encoded)), labels, torch.Generator().manual_seed(drawn.root)
+        return (
+            Encoded(*(gather(each) for each in encoded)),
+            drawn.labels.to(device),
+            torch.Generator().manual_seed(drawn.root),
+        )
 
     def _trunk(self, source: Source, inputs: torch.Tensor) -> torch.Tensor:
         """Pictures go through the frozen layers; activations have been there already."""
@@ -483,10 +430,10 @@ class Trainer:
                 encoded = (
                     torch.func.functional_call(self.model, weights, (trunk,)) if self.average else self.model(trunk)
                 )
-                labels = (self.held.classes[rows].to(device), self.held.backgrounds[rows].to(device))
+                labels = (self.held.labels.klass[rows], self.held.labels.background[rows])
                 logits = (encoded.class_logits, encoded.background_logits)
                 for name, given, truth in zip(sums, logits, labels, strict=True):
-                    sums[name] += known_cross_entropy(given.float(), truth).item() * len(truth)
+                    sums[name] += known_cross_entropy(given.float(), truth.to(device)).item() * len(truth)
         self.encoder.train()
         return {name: value / len(self.held) for name, value in sums.items()}
 

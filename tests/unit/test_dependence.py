@@ -15,6 +15,7 @@ from d3s.dependence.adversarial import v_information
 from d3s.dependence.club import club, club_gaussian
 from d3s.dependence.covariance import cross_correlation, mean_squared_correlation
 from d3s.dependence.hsic import delta, hsic, normalised_hsic, rbf
+from d3s.dependence.matched import varying_share
 from d3s.dependence.mine import MovingMean, donsker_varadhan, mine_loss
 from d3s.dependence.networks import LabelNet, mlp
 from d3s.dependence.strata import centre, entropy, shares, shuffle
@@ -303,3 +304,45 @@ def test_a_label_network_has_outputs_for_each_stratum() -> None:
     assert torch.equal(network.layers(x), torch.cat([first, second], dim=1))
     again = LabelNet(5, 3, [8], draws(), strata=2)
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("shared", "varied", "rest"), [(1.0, 0.0, 0.0), (1.0, 2.0, 0.0), (1.0, 0.5, 1.5), (0.0, 1.0, 1.0)]
+)
+def test_the_varying_share_is_that_of_the_variances(shared: float, varied: float, rest: float) -> None:
+    """Every exemplar on every background: effects of both and of neither, whose variances are known."""
+    draws = torch.Generator().manual_seed(0)
+    exemplars, backgrounds = (
+        each.flatten() for each in torch.meshgrid(torch.arange(60), torch.arange(30), indexing="ij")
+    )
+    parts = (
+        (shared, torch.randn(60, 50, generator=draws)[exemplars]),
+        (varied, torch.randn(30, 50, generator=draws)[backgrounds]),
+    )
+    features = torch.randn(1800, 50, generator=draws) * rest**0.5
+    features = features + sum(variance**0.5 * effect for variance, effect in parts)
+    found = varying_share(features, exemplars, backgrounds)
+    assert found is not None
+    # Pairs that are apart share one background in thirty.
+    truth = (varied + rest) / (shared + varied * 29 / 30 + rest)
+    assert abs(found.item() - truth) < 0.03
+
+
+def test_small_batches_do_not_bias_the_varying_share_much() -> None:
+    draws = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(300):
+        exemplars = torch.arange(4).repeat_interleave(2)
+        features = torch.randn(4, 100, generator=draws)[exemplars] + torch.randn(8, 100, generator=draws)
+        share = varying_share(features, exemplars, torch.arange(8))
+        assert share is not None
+        found.append(share.item())
+    assert abs(sum(found) / 300 - 0.5) < 0.02
+
+
+def test_the_varying_share_of_pictures_without_pairs_is_not_known() -> None:
+    features = torch.randn(4, 3)
+    assert varying_share(features, torch.arange(4), torch.zeros(4)) is None  # nothing is shared
+    assert varying_share(features, torch.zeros(4), torch.arange(4)) is None  # nothing to compare with
+    assert varying_share(features, torch.arange(4) % 2, torch.zeros(4)) is None  # nothing varies
+    assert varying_share(features[:0], torch.zeros(0), torch.zeros(0)) is None

@@ -1,6 +1,7 @@
 """Objectives: their terms, what lowers them, and pictures whose labels nobody knows."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,7 +24,9 @@ def build(name: str, **chosen: object) -> Objective:
 
 def batch(draws: torch.Generator, leak: float, number: int = 64) -> tuple[Encoded, Labels]:
     """Features that show their own label, and the other one as strongly as ``leak`` says."""
-    labels = Labels(torch.randint(4, (number,), generator=draws), torch.randint(3, (number,), generator=draws))
+    classes, backgrounds = (torch.randint(count, (number,), generator=draws) for count in (4, 3))
+    # Two exemplars of each class, and two templates of each background.
+    labels = Labels(classes, backgrounds, *(2 * own + torch.arange(number) % 2 for own in (classes, backgrounds)))
     foreground, background = (torch.randn(number, size, generator=draws) for size in (24, 16))
     foreground[:, :12] += leak * (labels.background[:, None] - 1.0)
     background[:, :8] += leak * (labels.klass[:, None] - 1.5)
@@ -217,7 +220,7 @@ def test_pictures_of_unknown_background_count_in_no_term_that_needs_it(name: str
         chosen["scaling"] = "none"
     draws = torch.Generator().manual_seed(0)
     encoded, labels = batch(draws, 1.0)
-    unknown = Labels(labels.klass, torch.where(torch.arange(64) < 32, labels.background, -1))
+    unknown = replace(labels, background=torch.where(torch.arange(64) < 32, labels.background, -1))
     other = encoded._replace(
         background_logits=torch.cat([encoded.background_logits[:32], torch.randn(32, 3, generator=draws)]),
         foreground=torch.cat([encoded.foreground[:32], torch.randn(32, 24, generator=draws)]),
@@ -233,15 +236,15 @@ def test_pictures_of_unknown_background_count_in_no_term_that_needs_it(name: str
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("given", ["none", "own"])
-@pytest.mark.parametrize("name", ["orthogonal", *PENALISED])
+@pytest.mark.parametrize("name", ["matched", "orthogonal", *PENALISED])
 def test_tiny_batches_and_batches_without_labels_give_numbers(name: str, given: str, number: int) -> None:
     draws = torch.Generator().manual_seed(0)
-    objective = build(name, given=given)
+    objective = build(name) if name == "matched" else build(name, given=given)
     for known in (True, False):
         encoded, labels = batch(draws, 1.0, number)
         encoded = Encoded(*(value.requires_grad_() for value in encoded))
         if not known:
-            labels = Labels(torch.full_like(labels.klass, -1), torch.full_like(labels.background, -1))
+            labels = Labels(*(torch.full((number,), -1) for _ in range(4)))
         terms = objective.step(encoded, labels, draws, warm=False)
         assert all(bool(torch.isfinite(value)) for value in terms.values())
         terms["loss"].backward()
@@ -259,7 +262,7 @@ def test_given_the_own_label_a_dependence_that_it_explains_costs_nothing() -> No
     foreground, background = (torch.randn(300, size, generator=draws) for size in (24, 16))
     foreground[:, :3] += 5.0 * nn.functional.one_hot(classes, 3)
     logits = [torch.randn(300, size, generator=draws) for size in (4, 3)]
-    encoded, labels = Encoded(foreground, background, *logits), Labels(classes, classes)
+    encoded, labels = Encoded(foreground, background, *logits), Labels(classes, classes, classes, classes)
     marginal, conditional = (
         build("hsic", given=given).penalty(encoded, labels, draws)["foreground_hsic"].item()
         for given in ("none", "own")
@@ -269,9 +272,38 @@ def test_given_the_own_label_a_dependence_that_it_explains_costs_nothing() -> No
 
 
 def test_words_of_settings_are_checked() -> None:
-    for name, key in (("hsic", "given"), ("mine", "scaling"), ("orthogonal", "given")):
+    for name, key in (("hsic", "given"), ("mine", "scaling"), ("orthogonal", "given"), ("matched", "background")):
         with pytest.raises(D3SError, match=key):
             build(name, **{key: "sometimes"})
     assert build("hsic", unbiased="false").settings.unbiased is False
     with pytest.raises(D3SError, match="unbiased"):
         build("hsic", unbiased="perhaps")
+
+
+@pytest.mark.parametrize(("foreground", "background"), [("exemplar", "template"), ("class", "background")])
+def test_matched_pictures_are_drawn_together_where_they_differ_in_what_is_not_wanted(
+    foreground: str, background: str
+) -> None:
+    draws = torch.Generator().manual_seed(0)
+    objective = build("matched", foreground=foreground, background=background)
+    blind, leaking = (objective.penalty(*batch(torch.Generator().manual_seed(0), leak), draws) for leak in (0.0, 3.0))
+    encoded, labels = batch(torch.Generator().manual_seed(0), 0.0)
+    own = {"exemplar": labels.exemplar, "class": labels.klass, "template": labels.template}
+    shown = nn.functional.one_hot(own[foreground], 24).float(), nn.functional.one_hot(labels.background, 16).float()
+    ideal = objective.penalty(encoded._replace(foreground=shown[0], background=shown[1]), labels, draws)
+    assert ideal["foreground_varying"].item() < 1e-3
+    assert 0.9 < blind["foreground_varying"].item() < 1.1  # noise differs as much inside of pairs as elsewhere
+    assert leaking["foreground_varying"] > blind["foreground_varying"]
+    assert leaking["background_varying"] > blind["background_varying"]
+
+
+def test_matched_pictures_of_unknown_exemplar_or_background_count_in_no_pair() -> None:
+    draws = torch.Generator().manual_seed(0)
+    encoded, labels = batch(draws, 1.0)
+    known = torch.arange(64) < 32
+    objective = build("matched")
+    for column in ("exemplar", "background"):
+        some = replace(labels, **{column: torch.where(known, getattr(labels, column), -1)})
+        found = objective.penalty(encoded, some, draws)["foreground_varying"]
+        alone = Encoded(*(value[known] for value in encoded))
+        assert torch.isclose(found, objective.penalty(alone, labels[known], draws)["foreground_varying"])

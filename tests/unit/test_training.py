@@ -21,6 +21,8 @@ ROWS = pd.DataFrame(
         "class_id": [number % 2 for number in range(24)],
         "background": [("grass", "road", "water")[number % 3] for number in range(24)],
         "split_group": [f"e{number % 8}" for number in range(24)],
+        "exemplar": [f"e{number % 8}" for number in range(24)],
+        "template": [f"t{number % 6}" for number in range(24)],
     }
 )
 
@@ -73,7 +75,7 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-OBJECTIVES = ("adversarial", "club", "erm", "hsic", "mine", "orthogonal", "wasserstein")
+OBJECTIVES = ("adversarial", "club", "erm", "hsic", "matched", "mine", "orthogonal", "wasserstein")
 EVERYTHING: dict[str, Any] = {"ema": 0.9, "schedule": "restarts", "period": 3, "least_rate": 1e-4, "patience": 3}
 
 
@@ -295,8 +297,8 @@ def test_a_second_stream_has_its_share_of_each_batch(objective: str) -> None:
     run = trainer(objective, second=second(), second_share=0.5)
     drawn = run._draw((0, -1))
     assert [len(made) for _, made in drawn.inputs] == [4, 4]
-    assert (drawn.backgrounds >= 0).tolist() == [True] * 4 + [False] * 4
-    assert (drawn.classes >= 0).all()
+    assert (drawn.labels.background >= 0).tolist() == [True] * 4 + [False] * 4
+    assert (drawn.labels.klass >= 0).all()
     run.run()
     assert not equal(weights(run), weights(trainer(objective)))
 
