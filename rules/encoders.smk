@@ -64,7 +64,7 @@ rule train_encoder:
         runtime=120,
         gpu=ENCODER["gpus"],
     params:
-        code=lambda wildcards: code("train_encoder", f"d3s.objectives.{wildcards.objective}"),
+        code=objective_code,
         pictures=picture_arguments,
         timm_name=BACKBONE_NETWORK,
         frozen_stages=ENCODER["frozen_stages"],
@@ -83,9 +83,7 @@ rule train_encoder:
         betas=ENCODER["betas"],
         weight_decay=ENCODER["weight_decay"],
         head_factor=ENCODER["head_factor"],
-        objective_settings=lambda wildcards: [
-            f"{name}={value}" for name, value in ENCODER["settings"].get(wildcards.objective, {}).items()
-        ],
+        objective=objective_arguments,
         schedule=[ENCODER[name] for name in ("schedule", "period", "least_rate")],
         ema=ENCODER["ema"],
         validation_seed=CONFIG["seed"],
@@ -98,7 +96,7 @@ rule train_encoder:
         " --timm-name {params.timm_name} --input-size {params.input_size} --frozen-stages {params.frozen_stages}"
         " --background-fraction {params.background_fraction} --background-features {params.background_features}"
         " --batch-norm {params.batch_norm} --heads {params.heads} {params.class_indices} {params.second}"
-        " --objective {wildcards.objective} --set {params.objective_settings} --seed {wildcards.seed}"
+        " {params.objective} --seed {wildcards.seed}"
         " --steps {params.steps} --batch-size {params.batch_size} --warmup-steps {params.warmup_steps}"
         " --warmup-rate {params.warmup_rate} --rate {params.rate} --betas {params.betas}"
         " --weight-decay {params.weight_decay} --head-factor {params.head_factor} --precision {params.precision}"

@@ -46,6 +46,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--background-features", type=int, default=0, help="their number; 0 leaves it to the share")
     parser.add_argument("--batch-norm", default="frozen", choices=("frozen", "batch"), help="statistics while training")
     parser.add_argument("--objective", required=True, help="a module of d3s.objectives, such as erm or wasserstein")
+    parser.add_argument("--name", help="of the encoder in tables, if it is not its objective's")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of the objective")
     default = TrainingSettings()
     parser.add_argument("--seed", type=int, required=True)
@@ -145,7 +146,7 @@ def main(args: argparse.Namespace) -> None:
     state = args.output / ".training.safetensors"
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1  # then accelerate gives each process its device
     device = ("cpu" if args.device == "cpu" else "cuda") if several else choose_device(args.device).type
-    about = (args.code, args.threads)
+    about = (args.code, args.threads, args.name)
     workers = args.workers if args.images or second else 0  # there is nothing to decode in activations
     trainer = Trainer(encoder, objective, settings, source, rows, state, device, about, second, workers)
     writes = trainer.accelerator.is_main_process
@@ -162,7 +163,8 @@ def main(args: argparse.Namespace) -> None:
         return
     write_table(args.output / "history.csv", pd.DataFrame(trainer.history, columns=["step", "term", "value"]))
     about_run = {
-        "objective": args.objective,
+        "objective": args.name or args.objective,
+        "trained_with": args.objective,
         "objective_settings": asdict(objective.settings),
         "seed": args.seed,
         "training": asdict(settings),

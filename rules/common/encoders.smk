@@ -22,6 +22,19 @@ def picture_arguments(wildcards, input):
     return f"--images {input.images_tars}"
 
 
+def objective_code(wildcards):
+    """The digest of the code that trains encoders of a name."""
+    return code("train_encoder", f"d3s.objectives.{objective_of(ENCODER, wildcards.objective)}")
+
+
+def objective_arguments(wildcards):
+    """The arguments that name the objective, and its settings in this config."""
+    chosen = ENCODER["settings"].get(wildcards.objective, {})
+    pairs = [f"{name}={value}" for name, value in chosen.items() if name != "objective"]
+    name = objective_of(ENCODER, wildcards.objective)
+    return f"--objective {name} --name {wildcards.objective} --set {' '.join(pairs)}"
+
+
 def second_stream(wildcards):
     """The index of the pictures without background labels that encoders are trained on too, if there are any."""
     name = ENCODER["second"]["benchmark"]

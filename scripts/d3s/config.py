@@ -25,6 +25,7 @@ from d3s.tables import FETCHED_KINDS, Row, read_table
 MOST_PER_SHARD = 3_400
 """Images: about an hour of one data-centre GPU."""
 SCHEMA_FILE = Path(__file__).with_name("config_schema.yaml")
+OBJECTIVES = Path(__file__).with_name("objectives")
 
 
 @cache
@@ -106,9 +107,22 @@ def check_config(given: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def objective_of(encoders: Mapping[str, Any], name: str) -> str:
+    """The module of d3s.objectives that encoders of a name are trained with: the name itself, unless settings say."""
+    return str(encoders["settings"].get(name, {}).get("objective", name))
+
+
 def _check_encoders(config: Mapping[str, Any]) -> None:
-    """LEACE is applied to encoders that are trained, and the second stream is a benchmark of the config."""
+    """Objectives exist, LEACE is applied to trained encoders, and the second stream is a benchmark of the config."""
     encoders = config["encoders"]
+    known = sorted(path.stem for path in OBJECTIVES.glob("[a-z]*.py"))
+    for name in encoders["objectives"]:
+        if (module := objective_of(encoders, name)) not in known:
+            raise D3SError(
+                f"encoders: objectives: {name}: there is no objective {module!r}",
+                f"take one of {', '.join(known)}; or, to train one with other settings, write  settings: {name}: "
+                "{objective: ONE_OF_THEM}",
+            )
     for name in encoders["leace"]:
         if name not in encoders["objectives"]:
             raise D3SError(f"encoders: leace: names {name}, which no encoder is trained with", "add it to objectives:")

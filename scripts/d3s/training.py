@@ -26,8 +26,9 @@ from d3s.errors import D3SError
 from d3s.held_out import hold_out
 from d3s.identity import bytes_digest, digest
 from d3s.identity import seed as hashed_seed
-from d3s.objective import Labels, Objective, Shape, Terms, known_cross_entropy
+from d3s.objective import Labels, Objective, Shape, Terms
 from d3s.processes import gather, slice_of
+from d3s.refinement import refined_cross_entropy
 from d3s.schedules import SCHEDULES, rate_at
 from d3s.streams import BadSample, Source, Stream, as_stream
 
@@ -419,23 +420,23 @@ class Trainer:
             self.kept = {name: value.detach().clone() for name, value in weights.items()}
 
     def _held_out_entropies(self, weights: dict[str, torch.Tensor]) -> dict[str, float]:
+        """Of class and background on what is held out; apart from overconfidence (see ``d3s.refinement``)."""
         self.model.eval()
-        sums = {"held_out_class_entropy": 0.0, "held_out_background_entropy": 0.0}
-        device, size = self.accelerator.device, self.settings.batch_size
+        found: list[tuple[torch.Tensor, torch.Tensor]] = []
         with torch.no_grad():
-            for start in range(0, len(self.held), size):
-                rows = slice(start, start + size)
-                inputs = self.held.source.batch(self.held.samples[rows]).to(device)
-                trunk = self._trunk(self.held.source, inputs)
+            for start in range(0, len(self.held), self.settings.batch_size):
+                rows = range(start, min(start + self.settings.batch_size, len(self.held)))
+                trunk = self._trunk(self.held.source, self.held.inputs(rows).to(self.accelerator.device))
                 encoded = (
                     torch.func.functional_call(self.model, weights, (trunk,)) if self.average else self.model(trunk)
                 )
-                labels = (self.held.labels.klass[rows], self.held.labels.background[rows])
-                logits = (encoded.class_logits, encoded.background_logits)
-                for name, given, truth in zip(sums, logits, labels, strict=True):
-                    sums[name] += known_cross_entropy(given.float(), truth.to(device)).item() * len(truth)
+                found.append((encoded.class_logits.cpu(), encoded.background_logits.cpu()))
         self.encoder.train()
-        return {name: value / len(self.held) for name, value in sums.items()}
+        classes, backgrounds = (torch.cat(each) for each in zip(*found, strict=True))
+        return {
+            "held_out_class_entropy": refined_cross_entropy(classes, self.held.labels.klass),
+            "held_out_background_entropy": refined_cross_entropy(backgrounds, self.held.labels.background),
+        }
 
     def _average(self) -> None:
         own = self.model.state_dict()

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 import yaml
 
-from d3s.config import check_config, find_annotations, load_schema, load_tables, read_config, with_defaults
+from d3s.config import (
+    check_config,
+    find_annotations,
+    load_schema,
+    load_tables,
+    objective_of,
+    read_config,
+    with_defaults,
+)
 from d3s.errors import D3SError
 from released import make_released_project
 from tiny import ROOT, make_tiny_project
@@ -279,6 +287,11 @@ def test_an_annotation_file_with_a_brace_in_its_name_is_refused(tmp_path: Path) 
         ({"objectives": ["erm"], "leace": ["hsic"]}, "leace: names hsic"),
         ({"second": {"benchmark": "imagenet"}}, "'imagenet' is not one of benchmarks"),
         ({"second": {"share": 1.0}}, "share"),
+        ({"objectives": ["hsik"]}, "no objective 'hsik'"),
+        (
+            {"objectives": ["mild"], "settings": {"mild": {"objective": "softly"}}},
+            "mild: there is no objective 'softly'",
+        ),
     ],
 )
 def test_what_encoders_name_is_in_the_config(encoders: dict, told: str) -> None:
@@ -286,3 +299,13 @@ def test_what_encoders_name_is_in_the_config(encoders: dict, told: str) -> None:
     config["encoders"] = {key: value for key, value in config["encoders"].items() if key != "leace"} | encoders
     with pytest.raises(D3SError, match=told):
         check_config(config)
+
+
+def test_one_objective_may_be_trained_with_several_settings() -> None:
+    config = demo()
+    config["encoders"] |= {
+        "objectives": ["erm", "hsic", "hsic_mild"],
+        "settings": {"hsic_mild": {"objective": "hsic", "foreground_weight": 1.0}},
+    }
+    encoders = check_config(config)["encoders"]
+    assert [objective_of(encoders, name) for name in encoders["objectives"]] == ["erm", "hsic", "hsic"]
