@@ -19,6 +19,7 @@ from d3s.figures import FIGURES, write_figure
 from d3s.identity import file_sha256
 from d3s.result_tables import load_table
 from d3s.shards import whole_folder, write_json, write_table
+from d3s.study_summary import summary
 
 log = logging.getLogger("d3s")
 KEPT: dict[str, dict[str, tuple[str, ...]]] = {
@@ -42,7 +43,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write the tables, the figures and ``provenance.json``."""
+    """Write the tables, the figures, ``verdicts.md`` and ``provenance.json``."""
     tables = args.results / "tables"
     with whole_folder(args.output) as folder:
         for name, wanted in KEPT.items():
@@ -54,6 +55,8 @@ def main(args: argparse.Namespace) -> None:
         for name in DRAWN:
             source, columns, _ = FIGURES[name]
             write_figure(folder / f"{name}.svg", load_table(tables / f"{source}.csv", columns))
+        found = [load_table(tables / f"{name}.csv", ("value",)) for name in ("leakage", "usefulness", "probes")]
+        (folder / "verdicts.md").write_text(summary(*found), encoding="utf-8")
         write_json(folder / "provenance.json", provenance(args.results, args.benchmarks))
 
 

@@ -20,12 +20,17 @@ def write_results(folder: Path) -> Path:
     probes = [
         KEY | found | {"seed": seed, "metric": metric} for seed in ("0", "1", "mean") for metric in ("top1", "control")
     ]
+    goal = {"dataset": "images", "holds": "no", "upper_minus_chance": 0.3}
+    sides = [{"part": part} for part in ("foreground", "background")]
+    kinds = [{"probe": "linear"}, {"probe": "mlp"}]
     correlation = {"pairing": "mean", "rho": 1, "method": "erm", "tested_on": "images_anticorr", "metric": "top1"}
     tables = {
         "probes": pd.DataFrame(probes),
         "probes_paired": pd.DataFrame([KEY | {"baseline": "erm", "metric": "top1"} | found]),
-        "leakage": pd.DataFrame([KEY | found]),
-        "usefulness": pd.DataFrame([KEY | found]),
+        "leakage": pd.DataFrame(
+            [KEY | found | goal | {"probe": probe} | side for probe in ("linear", "mlp") for side in sides]
+        ),
+        "usefulness": pd.DataFrame([KEY | found | goal | side for side in sides]),
         "spurious": pd.DataFrame([KEY | correlation | found | {"seed": seed} for seed in ("0", "mean")]),
         "training": training_table(),
         "feature_map": feature_map_table(),
@@ -61,6 +66,10 @@ def test_means_over_seeds_are_kept(study: Path) -> None:
     probes = pd.read_csv(study / "probes.csv")
     assert probes[["seed", "metric"]].values.tolist() == [["mean", "top1"]]
     assert pd.read_csv(study / "spurious.csv")["seed"].tolist() == ["mean"]
+
+
+def test_verdicts_stand_beside_them(study: Path) -> None:
+    assert "no (+30.0)" in (study / "verdicts.md").read_text()
 
 
 def test_figures_stand_beside_them(study: Path) -> None:
