@@ -23,7 +23,7 @@ def summary(leakage: pd.DataFrame, usefulness: pd.DataFrame, probes: pd.DataFram
     lines = ["# Verdicts of the study", ""]
     lines += [
         "Percent, mean over seeds, 95 % intervals clustered by exemplar and panorama. Probes are cross-fitted on val:",
-        "they have seen neither the exemplar nor the panorama. Written by `make study`; ../study.md says what it means.",
+        "they have seen neither the exemplar nor the panorama. Written by `make study`; see ../study.md.",
     ]
     for dataset in ("images", "guides"):
         parts = [

@@ -27,9 +27,7 @@ def write_results(folder: Path) -> Path:
     tables = {
         "probes": pd.DataFrame(probes),
         "probes_paired": pd.DataFrame([KEY | {"baseline": "erm", "metric": "top1"} | found]),
-        "leakage": pd.DataFrame(
-            [KEY | found | goal | {"probe": probe} | side for probe in ("linear", "mlp") for side in sides]
-        ),
+        "leakage": pd.DataFrame([KEY | found | goal | side | probe for side in sides for probe in kinds]),
         "usefulness": pd.DataFrame([KEY | found | goal | side for side in sides]),
         "spurious": pd.DataFrame([KEY | correlation | found | {"seed": seed} for seed in ("0", "mean")]),
         "training": training_table(),
