@@ -81,7 +81,6 @@ rule train_encoder:
         warmup_rate=ENCODER["warmup_rate"],
         rate=ENCODER["rate"],
         betas=ENCODER["betas"],
-        weight_decay=ENCODER["weight_decay"],
         head_factor=ENCODER["head_factor"],
         objective=objective_arguments,
         schedule=[ENCODER[name] for name in ("schedule", "period", "least_rate")],
@@ -99,7 +98,7 @@ rule train_encoder:
         " {params.objective} --seed {wildcards.seed}"
         " --steps {params.steps} --batch-size {params.batch_size} --warmup-steps {params.warmup_steps}"
         " --warmup-rate {params.warmup_rate} --rate {params.rate} --betas {params.betas}"
-        " --weight-decay {params.weight_decay} --head-factor {params.head_factor} --precision {params.precision}"
+        " --head-factor {params.head_factor} --precision {params.precision}"
         " --schedule {params.schedule[0]} --period {params.schedule[1]} --least-rate {params.schedule[2]}"
         " --ema {params.ema} --validation-fraction {params.held_out[0]}"
         " --validation-seed {params.validation_seed} --evaluate-every {params.held_out[1]}"

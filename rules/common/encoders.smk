@@ -28,11 +28,12 @@ def objective_code(wildcards):
 
 
 def objective_arguments(wildcards):
-    """The arguments that name the objective, and its settings in this config."""
-    chosen = ENCODER["settings"].get(wildcards.objective, {})
-    pairs = [f"{name}={value}" for name, value in chosen.items() if name != "objective"]
+    """The arguments that name the objective, its settings in this config, and its weight decay."""
+    chosen = {"weight_decay": ENCODER["weight_decay"]} | ENCODER["settings"].get(wildcards.objective, {})
+    pairs = [f"{name}={value}" for name, value in chosen.items() if name not in TRAINING_SETTINGS]
     name = objective_of(ENCODER, wildcards.objective)
-    return f"--objective {name} --name {wildcards.objective} --set {' '.join(pairs)}"
+    decay = f"--weight-decay {chosen['weight_decay']}"
+    return f"--objective {name} --name {wildcards.objective} {decay} --set {' '.join(pairs)}"
 
 
 def second_stream(wildcards):

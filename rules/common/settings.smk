@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from d3s.benchmark_kind import build_benchmark
 from d3s.classifier_table import pick
-from d3s.config import check_config, find_annotations, load_tables, objective_of
+from d3s.config import TRAINING_SETTINGS, check_config, find_annotations, load_tables, objective_of
 from d3s.errors import D3SError
 from d3s.models import PINS, planned_digest
 from d3s.source import build_source

@@ -26,6 +26,8 @@ MOST_PER_SHARD = 3_400
 """Images: about an hour of one data-centre GPU."""
 SCHEMA_FILE = Path(__file__).with_name("config_schema.yaml")
 OBJECTIVES = Path(__file__).with_name("objectives")
+TRAINING_SETTINGS = ("objective", "weight_decay")
+"""Of encoders: settings:, what is not the objective's own: which it is, and how its training differs from others."""
 
 
 @cache
@@ -123,6 +125,9 @@ def _check_encoders(config: Mapping[str, Any]) -> None:
                 f"take one of {', '.join(known)}; or, to train one with other settings, write  settings: {name}: "
                 "{objective: ONE_OF_THEM}",
             )
+        decay = encoders["settings"].get(name, {}).get("weight_decay", 0.0)
+        if isinstance(decay, bool) or not isinstance(decay, int | float) or decay < 0:
+            raise D3SError(f"encoders: settings: {name}: weight_decay: is {decay!r}", "give 0 or more")
     for name in encoders["leace"]:
         if name not in encoders["objectives"]:
             raise D3SError(f"encoders: leace: names {name}, which no encoder is trained with", "add it to objectives:")

@@ -288,6 +288,7 @@ def test_an_annotation_file_with_a_brace_in_its_name_is_refused(tmp_path: Path) 
         ({"second": {"benchmark": "imagenet"}}, "'imagenet' is not one of benchmarks"),
         ({"second": {"share": 1.0}}, "share"),
         ({"objectives": ["hsik"]}, "no objective 'hsik'"),
+        ({"objectives": ["erm"], "settings": {"erm": {"weight_decay": -1}}}, "weight_decay: is -1"),
         (
             {"objectives": ["mild"], "settings": {"mild": {"objective": "softly"}}},
             "mild: there is no objective 'softly'",
