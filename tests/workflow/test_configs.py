@@ -41,3 +41,20 @@ def test_benchmarks_are_laid_over_another_config(tmp_path: Path) -> None:
     assert planned.returncode == 0, planned.stdout + planned.stderr
     for benchmark in yaml.safe_load(overlay.read_text(encoding="utf-8"))["benchmarks"]:
         assert f"results/benchmarks/{benchmark['name']}.parquet" in planned.stdout + planned.stderr
+
+
+def test_the_study_trains_one_objective_with_several_settings(tmp_path: Path) -> None:
+    for name in ("config", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    base = tmp_path / "config/config.yaml"
+    both = ("--configfile", str(base), str(tmp_path / "config/study.yaml"))
+    planned = snakemake(tmp_path, base, "study", "--dry-run", "--printshellcmds", *both)
+    told = planned.stdout + planned.stderr
+    assert planned.returncode == 0, told
+    for arguments in (
+        "--objective erm --name erm --weight-decay 0.0 --set",
+        "--objective erm --name erm_decay --weight-decay 0.3 --set",
+        "--objective matched --name matched_exemplar --weight-decay 0.3 --set foreground_weight=0.3",
+    ):
+        assert arguments in told
+    assert "results/encoders/matched_exemplar/4/encoder.safetensors" in told
