@@ -51,7 +51,7 @@ settings: $(INSTALLED) ## compare samplers, steps and strengths on the demo: spe
 		python bench/generation_settings.py
 	@echo "settings: done; see docs/speed.md"
 
-study: $(INSTALLED) ## compare all objectives on the demo's data: hours; its tables go to docs/study/
+study: $(INSTALLED) ## compare all objectives on the demo's data: an hour; its tables go to docs/study/
 	@# In a folder of its own, so that the demo's results stay as they are; what was made before is taken from the store.
 	@mkdir -p results/study && for name in config models resources; do ln -sfn "$(CURDIR)/$$name" "results/study/$$name"; done
 	@snakemake study --directory results/study --configfile config/config.yaml config/study.yaml \
