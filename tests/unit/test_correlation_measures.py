@@ -12,7 +12,7 @@ from d3s.correlation.answers import Source, answer, read_answers, write_answers
 from d3s.correlation.measures import COLUMNS, MEAN, NETWORK, Answers, spurious_table
 from d3s.correlation.pairing import pair_classes
 from d3s.correlation.splits import Split, SplitSettings, build_splits
-from d3s.correlation.twoway import TwoWay
+from d3s.metrics.two_way_bootstrap import TwoWayBootstrap
 from d3s.errors import D3SError
 from group_data import BACKGROUNDS, CLASSES, group_rows, shown
 
@@ -156,19 +156,19 @@ def test_an_unknown_method_is_refused() -> None:
 
 def test_draws_of_two_ways_multiply_and_one_way_alone_is_drawn_alone() -> None:
     first, second = ["a", "a", "b", "c"], ["x", "y", "x", "y"]
-    both = TwoWay.of(first, second, 0, 100)
+    both = TwoWayBootstrap.of(first, second, 0, 100)
     product, one, other, _ = both.weights.reshape(4, 100, 4)
     assert both.clusters == 2
     assert (product == one * other).all()
     assert (one[:, 0] == one[:, 1]).all()
     assert (other[:, 0] == other[:, 2]).all()
-    alone = TwoWay.of(first, ["1", "2", "3", "4"], 0, 100)
+    alone = TwoWayBootstrap.of(first, ["1", "2", "3", "4"], 0, 100)
     assert (alone.clusters, alone.weights.shape) == (3, (100, 4))
-    assert np.allclose(TwoWay.of(["1", "2", "3"], ["4", "5", "6"], 0, 100).weights.sum(axis=1), 3)
+    assert np.allclose(TwoWayBootstrap.of(["1", "2", "3"], ["4", "5", "6"], 0, 100).weights.sum(axis=1), 3)
 
 
 def test_one_cluster_has_no_interval() -> None:
-    assert np.isnan(TwoWay.of(["a", "a"], ["x", "y"], 0, 50).interval(1.0, np.ones(200))).all()
+    assert np.isnan(TwoWayBootstrap.of(["a", "a"], ["x", "y"], 0, 50).interval(1.0, np.ones(200))).all()
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0])
@@ -176,7 +176,7 @@ def test_intervals_of_two_ways_cover_what_they_say(spread: float) -> None:
     """Exemplars and panoramas with effects of their own, or none; docs/correlation.md has the larger simulation."""
     covered, widths = 0, []
     exemplars, panoramas = np.repeat(np.arange(20), 16), np.tile(np.arange(16), 20)
-    draws = TwoWay.of([f"e{n}" for n in exemplars], [f"p{n}" for n in panoramas], 0, 300)
+    draws = TwoWayBootstrap.of([f"e{n}" for n in exemplars], [f"p{n}" for n in panoramas], 0, 300)
     for repeat in range(100):
         rng = np.random.default_rng(repeat)
         effects = spread * (rng.normal(size=20)[exemplars] + rng.normal(size=16)[panoramas])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from d3s.correlation.splits import Split
-from d3s.correlation.twoway import TwoWay
+from d3s.metrics.two_way_bootstrap import TwoWayBootstrap
 from d3s.errors import D3SError
 from d3s.metrics.resampling import divided
 
@@ -84,7 +84,7 @@ class _Test:
 
     rows: pd.DataFrame
     index: pd.Index
-    draws: TwoWay
+    draws: TwoWayBootstrap
 
 
 def spurious_table(
@@ -141,7 +141,7 @@ def _test_of(splits: Sequence[Split], groups: pd.DataFrame, dataset: str, seed: 
     own = groups.set_index("sample").reindex(rows["sample"])
     if own["split_group"].isna().any():
         raise D3SError(f"the test pictures of {dataset} are not in the table of groups", "make the splits again")
-    draws = TwoWay.of(own["split_group"].tolist(), own["template_group"].tolist(), seed, resamples)
+    draws = TwoWayBootstrap.of(own["split_group"].tolist(), own["template_group"].tolist(), seed, resamples)
     return _Test(rows, pd.Index(rows["sample"].to_numpy(dtype=object)), draws)
 
 

@@ -7,6 +7,9 @@ exemplars plus that over panoramas minus that over their intersections, each fro
 larger of the first two. A bootstrap's variance over G clusters is too small by (G - 1) / G, and its quantiles take that
 variance as known: they are taken further out, by Student's t with the freedom of the smaller number of clusters.
 docs/correlation.md has the coverage.
+
+For what is no mean or ratio of sums over rows, such as the worst group or the share of a gap; of those ``two_way`` has
+intervals without any draws.
 """
 
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ from d3s.stats import LEVEL
 
 
 @dataclass(frozen=True)
-class TwoWay:
+class TwoWayBootstrap:
     """Draws of N rows.
 
     Attributes:
@@ -36,7 +39,7 @@ class TwoWay:
     clusters: int
 
     @classmethod
-    def of(cls, first: Sequence[str], second: Sequence[str], seed: int, resamples: int) -> "TwoWay":
+    def of(cls, first: Sequence[str], second: Sequence[str], seed: int, resamples: int) -> "TwoWayBootstrap":
         """Of the names of both groups of each row; where one puts every row alone, the other is drawn alone."""
         ways = [np.unique(np.asarray(names, dtype=str), return_inverse=True) for names in (first, second)]
         grouped = [way for way in ways if len(way[0]) < len(way[1])] or ways[:1]
