@@ -12,8 +12,8 @@ from d3s.correlation.answers import Source, answer, read_answers, write_answers
 from d3s.correlation.measures import COLUMNS, MEAN, NETWORK, Answers, spurious_table
 from d3s.correlation.pairing import pair_classes
 from d3s.correlation.splits import Split, SplitSettings, build_splits
-from d3s.metrics.two_way_bootstrap import TwoWayBootstrap
 from d3s.errors import D3SError
+from d3s.metrics.two_way_bootstrap import TwoWayBootstrap
 from group_data import BACKGROUNDS, CLASSES, group_rows, shown
 
 ROWS = group_rows(each=12, tests=6)

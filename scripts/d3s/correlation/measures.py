@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from d3s.correlation.splits import Split
-from d3s.metrics.two_way_bootstrap import TwoWayBootstrap
 from d3s.errors import D3SError
 from d3s.metrics.resampling import divided
+from d3s.metrics.two_way_bootstrap import TwoWayBootstrap
 
 KEY = ("objective", "seed", "features", "pairing", "rho", "method", "target", "tested_on", "metric")
 COLUMNS = (*KEY, "value", "ci_low", "ci_high", "n")
