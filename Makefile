@@ -53,7 +53,7 @@ settings: $(INSTALLED) ## compare samplers, steps and strengths on the demo: spe
 
 study: $(INSTALLED) ## compare all objectives on the demo's data: an hour; its tables go to docs/study/
 	@# In a folder of its own, so that the demo's results stay as they are; what was made before is taken from the store.
-	@mkdir -p results/study && for name in config models resources; do ln -sfn "$(CURDIR)/$$name" "results/study/$$name"; done
+	@mkdir -p results/study resources && for name in config models resources; do ln -sfn "$(CURDIR)/$$name" "results/study/$$name"; done
 	@snakemake study --directory results/study --configfile config/config.yaml config/study.yaml \
 		--config store="$(CURDIR)/results/.store" --cores all --quiet host reason rules
 	@python scripts/publish_study.py --results results/study/results --benchmarks results/study/benchmarks --output docs/study
