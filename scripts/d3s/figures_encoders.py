@@ -48,6 +48,12 @@ def objectives_in(table: pd.DataFrame) -> list[str]:
     return sorted(set(table["objective"].dropna().astype(str)), key=lambda name: (name != BASELINE, name))
 
 
+def look_of(place: int) -> tuple[str, str]:
+    """The colour and the marker of the n-th name; no two of the first 81 have the same pair."""
+    count = len(COLOURS)
+    return COLOURS[place % count], MARKERS[(place + place // count) % len(MARKERS)]
+
+
 def draw_tradeoff(table: pd.DataFrame) -> Figure:
     """What each part keeps of its own target against what it tells of the other: a panel per part.
 
@@ -65,7 +71,7 @@ def draw_tradeoff(table: pd.DataFrame) -> Figure:
     if BASELINE not in names:
         return words_only(f"the table of probes has no rows of {BASELINE}, which the others are held against")
     values = rows.set_index(["objective", "probe", "target", "features"]).sort_index()
-    looks = {name: (COLOURS[place % 9], MARKERS[place % 9]) for place, name in enumerate(names)}
+    looks = {name: look_of(place) for place, name in enumerate(names)}
     probes = [probe for probe in GOALS if probe in set(rows["probe"])]
     figure = figure_of(5.4)
     panels = figure.subplots(2, 1)
@@ -151,7 +157,7 @@ def draw_feature_map(table: pd.DataFrame) -> Figure:
     names = objectives_in(table)
     if not names:
         return words_only("the table of feature maps has no rows")
-    names = names[:1] + [name for name in ("hsic", "wasserstein", *names[1:]) if name in names[1:]][:1]
+    names = names[:1] + [name for name in ("matched", "hsic", "wasserstein", *names[1:]) if name in names[1:]][:1]
     shown = [(name, part) for name in names for part in PARTS]
     figure = figure_of(0.35 + 1.75 * len(shown))
     panels = figure.subplots(len(shown), 2, squeeze=False)
@@ -208,20 +214,21 @@ def draw_rho(table: pd.DataFrame) -> Figure:
             own = (shown["objective"] == objective) & (shown["features"] == features) & (shown["tested_on"] == tested)
             line = shown[own].sort_values("rho")
             dashes = "--" if features == "all" else "-"
-            look = {"color": COLOURS[place % 9], "marker": MARKERS[place % 9], "linestyle": dashes}
+            colour, marker = look_of(place)
+            look = {"color": colour, "marker": marker, "linestyle": dashes}
             axes.plot(line["rho"], 100 * line["value"], markersize=3.6, linewidth=1.2, zorder=3, **look)
             if (objective, features) == (BASELINE, "all"):
                 low, high = 100 * line["ci_low"], 100 * line["ci_high"]
-                axes.fill_between(line["rho"], low, high, color=COLOURS[place % 9], alpha=0.13, linewidth=0)
+                axes.fill_between(line["rho"], low, high, color=colour, alpha=0.13, linewidth=0)
         axes.set_title(BROKEN[tested])
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
         axes.grid(axis="y")
     panels[-1].set_xlabel("correlation of class and background in training (rho)")
     handles = [
-        matplotlib.lines.Line2D(
-            [], [], color=COLOURS[place % 9], marker=MARKERS[place % 9], markersize=4, linestyle="--" if all_of else "-"
+        matplotlib.lines.Line2D([], [], color=colour, marker=marker, markersize=4, linestyle="--" if all_of else "-")
+        for (colour, marker), all_of in (
+            (look_of(place), features == "all") for place, (_, features) in enumerate(names)
         )
-        for place, all_of in enumerate(features == "all" for _, features in names)
     ]
     labels = [
         "trained end to end" if name == END_TO_END else f"{name}, {'all' if features == 'all' else 'foreground part'}"

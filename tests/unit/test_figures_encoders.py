@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from d3s.figures_encoders import ENCODER_FIGURES, draw_feature_map, draw_rho, draw_tradeoff, draw_training
+from d3s.figures_encoders import ENCODER_FIGURES, draw_feature_map, draw_rho, draw_tradeoff, draw_training, look_of
 
 
 def words(figure: Figure) -> str:
@@ -33,6 +33,10 @@ def test_an_objective_stands_where_its_leakage_and_usefulness_are() -> None:
     places = {(round(float(x), 6), round(float(y), 6)) for x, y in points}
     assert places == {(30.0, 100.0), (0.0, 100.0)}
     assert [axes.get_title() for axes in figure.axes] == ["foreground part", "background part"]
+
+
+def test_no_two_objectives_look_alike() -> None:
+    assert len({look_of(place) for place in range(40)}) == 40
 
 
 def test_without_the_baseline_nothing_is_compared() -> None:
