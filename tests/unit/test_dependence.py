@@ -45,8 +45,10 @@ def information(table: torch.Tensor = TABLE) -> float:
 
 
 def fit(network: nn.Module, loss: Callable[[], torch.Tensor], steps: int, rate: float = 5e-3) -> None:
+    """The rate falls to nothing, or the end would depend on the last few batches, and with them on the processor."""
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
-    for _ in range(steps):
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = rate * (1 - step / steps)
         optimiser.zero_grad()
         loss().backward()
         optimiser.step()
@@ -68,8 +70,8 @@ def test_the_bound_is_the_information_where_the_statistic_is_the_best_one() -> N
 
 @pytest.mark.parametrize("r", [0.0, 0.5, 0.9])
 def test_mine_finds_the_information_of_gaussians(r: float) -> None:
-    """-log(1 - r^2) / 2 nats: 0, 0.144, 0.830. A network of 300 steps comes within 0.05 of it, from below or by its
-    noise."""
+    """-log(1 - r^2) / 2 nats: 0, 0.144, 0.830. A network of 400 steps comes within 0.05 of it (0.033 in twelve seeds),
+    from below or by its noise."""
     source = draws()
     network, mean = mlp([2, 64, 64, 1], source), MovingMean()
 
@@ -78,7 +80,7 @@ def test_mine_finds_the_information_of_gaussians(r: float) -> None:
         mixed = y[shuffle(number, None, source)]
         return network(torch.cat([x, y], 1)), network(torch.cat([x, mixed], 1))
 
-    fit(network, lambda: mine_loss(*statistics(256), mean), 300)
+    fit(network, lambda: mine_loss(*statistics(512), mean), 400)
     with torch.no_grad():
         found = donsker_varadhan(*statistics(20_000)).item()
     assert math.isclose(found, -math.log(1 - r**2) / 2, abs_tol=0.05)
